@@ -4,7 +4,8 @@ use serde::Serialize;
 use twinspan_plans::{Inputs, Plan};
 use twinspan_steps::ids::{Scope, ScopeKind};
 
-use crate::ui::{Text, Ui};
+use crate::text::Text;
+use crate::ui::Ui;
 
 /// One piece of advice for a step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -20,14 +20,28 @@ pub(crate) struct App {
     pub(crate) environment: Environment,
     pub(crate) folder: PathBuf,
     global: Global,
+    command_line: fn() -> clap::Command,
     layers: OnceLock<(Layers, Configuration)>,
     /// Remarks of the journal that are not errors.
     pub(crate) remarks: Remarks,
 }
 
 impl App {
-    pub(crate) fn new(environment: Environment, folder: PathBuf, global: Global) -> Self {
-        App { environment, folder, global, layers: OnceLock::new(), remarks: Remarks::default() }
+    /// `command_line` describes every command and option, for the commands that print them.
+    pub(crate) fn new(
+        environment: Environment,
+        folder: PathBuf,
+        global: Global,
+        command_line: fn() -> clap::Command,
+    ) -> Self {
+        App {
+            environment,
+            folder,
+            global,
+            command_line,
+            layers: OnceLock::new(),
+            remarks: Remarks::default(),
+        }
     }
 
     /// `--journal` as given, for commands whose default is not the user's journal.
@@ -61,6 +75,11 @@ impl App {
     /// The global options of the command line.
     pub(crate) fn global(&self) -> &Global {
         &self.global
+    }
+
+    /// Every command and option.
+    pub(crate) fn command_line(&self) -> clap::Command {
+        (self.command_line)()
     }
 
     /// Path of the journal.

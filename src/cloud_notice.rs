@@ -3,17 +3,14 @@
 //! ignored.
 
 use crate::app::App;
-use crate::arguments::Command;
 use crate::clouds;
 use crate::configuration::settings;
 use crate::error::CommandError;
-use crate::ui::{STRONG, Text, Ui};
+use crate::text::{STRONG, Text};
+use crate::ui::Ui;
 
-/// Writes the notices, for commands that send requests.
-pub(crate) fn say(ui: &Ui, app: &App, command: &Command) -> Result<(), CommandError> {
-    if !reaches_the_cloud(command) {
-        return Ok(());
-    }
+/// Writes the notices.
+pub(crate) fn say(ui: &Ui, app: &App) -> Result<(), CommandError> {
     for ignored in &app.configuration()?.ignored {
         ui.warn(&ignored.to_string());
     }
@@ -27,46 +24,4 @@ pub(crate) fn say(ui: &Ui, app: &App, command: &Command) -> Result<(), CommandEr
     let notice = format!("{STRONG}cloud {}{STRONG:#}, not the public one: {hosts}{from}", cloud.name());
     ui.say(&Text::line(&notice));
     Ok(())
-}
-
-fn reaches_the_cloud(command: &Command) -> bool {
-    match command {
-        Command::Preview(_)
-        | Command::Run(_)
-        | Command::Apply(_)
-        | Command::Resume(_)
-        | Command::Repair(_)
-        | Command::HandOver(_)
-        | Command::Undo(_)
-        | Command::Verify(_) => true,
-        Command::Config(args) => args.signs_in(),
-        Command::Validate(_)
-        | Command::Graph(_)
-        | Command::Rehearse(_)
-        | Command::Pause(_)
-        | Command::Cancel(_)
-        | Command::Approve(_)
-        | Command::Reject(_)
-        | Command::Retry(_)
-        | Command::Skip(_)
-        | Command::Decide(_)
-        | Command::Provide(_)
-        | Command::List(_)
-        | Command::Show(_)
-        | Command::Events(_)
-        | Command::Why(_)
-        | Command::Wait(_)
-        | Command::Steps(_)
-        | Command::Schema(_)
-        | Command::Explain(_)
-        | Command::Sim(_)
-        | Command::Init(_)
-        | Command::Backup(_)
-        | Command::Recover(_)
-        | Command::Doctor(_)
-        | Command::Completions(_)
-        | Command::Man(_)
-        | Command::Candidates(_)
-        | Command::Supervise(_) => false,
-    }
 }

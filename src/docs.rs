@@ -2,21 +2,19 @@
 
 use std::fmt::Write as _;
 
-use clap::CommandFactory;
 use twinspan_plans::{Catalog, EffectClass, Field, Identities, KindSpec, Type};
 
-use crate::arguments::Cli;
 use crate::exit::Exit;
 use crate::step_kinds;
 
 const MADE: &str = "<!-- Generated from the program; a test keeps it up to date. Do not edit. -->\n";
 
-/// Every generated file: its path below `docs/reference`, and its text.
-pub fn generated() -> Result<Vec<(&'static str, String)>, String> {
+/// Every generated file: its path below `docs/reference`, and its text. `cli` is the command line.
+pub(crate) fn generated(cli: clap::Command) -> Result<Vec<(&'static str, String)>, String> {
     let registry = step_kinds::described().map_err(|error| error.message)?;
     let catalog = registry.catalog();
     Ok(vec![
-        ("cli.md", command_line()),
+        ("cli.md", command_line(cli)),
         ("exit-codes.md", exit_codes()),
         ("steps.md", steps(catalog)),
         ("plan.schema.json", plan_schema(catalog)),
@@ -37,9 +35,9 @@ fn exit_codes() -> String {
     text
 }
 
-fn command_line() -> String {
+fn command_line(cli: clap::Command) -> String {
     let mut text = format!("{MADE}# Command line\n");
-    let mut root = Cli::command().term_width(100);
+    let mut root = cli.term_width(100);
     root.build();
     let _ = write!(text, "\n```text\n{}```\n", trimmed(&root.render_long_help().to_string()));
     for command in root.get_subcommands_mut() {

@@ -8,8 +8,10 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::error::CommandError;
-use crate::ui::{BAD, DIM, GOOD, Text, Ui, WAIT};
-use crate::view::{Page, SCHEMA};
+use crate::json::SCHEMA;
+use crate::text::{BAD, DIM, GOOD, Text, WAIT};
+use crate::ui::Ui;
+use crate::view::Page;
 
 pub(crate) use journal::CheckResult;
 

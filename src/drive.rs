@@ -13,9 +13,11 @@ use crate::arguments::Output;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::interrupts::Interrupts;
+use crate::json::SCHEMA;
 use crate::progress::{Progress, Said, Stamps};
-use crate::ui::{Text, Ui};
-use crate::view::{Facts, Page, RunView, SCHEMA};
+use crate::text::Text;
+use crate::ui::Ui;
+use crate::view::{Facts, Page, RunView};
 use crate::{failures, remarks};
 
 /// Everything needed to drive runs.
@@ -131,7 +133,8 @@ impl Driver {
         Ok(ends(&views, driven))
     }
 
-    async fn views(&self, driven: &Driven) -> Result<Vec<RunView>, CommandError> {
+    /// The view of each driven run.
+    pub(crate) async fn views(&self, driven: &Driven) -> Result<Vec<RunView>, CommandError> {
         let mut views = Vec::new();
         for (run, status) in &driven.runs {
             views.push(self.view(*run, status).await?);

@@ -6,7 +6,7 @@ use std::io;
 use serde_json::Value;
 
 use crate::exit::Exit;
-use crate::ui::Text;
+use crate::text::Text;
 
 /// Why a command failed.
 #[derive(Debug)]

@@ -96,7 +96,7 @@ fn why_word(why: Why) -> &'static str {
 mod tests {
     use super::*;
     use crate::step_kinds;
-    use crate::ui::Width;
+    use crate::text::Width;
 
     fn compiled(text: &[u8]) -> Plan {
         let registry = step_kinds::described().unwrap();

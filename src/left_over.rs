@@ -13,7 +13,8 @@ use crate::drive::Driver;
 use crate::error::CommandError;
 use crate::failures;
 use crate::rollouts;
-use crate::ui::{STRONG, Ui, WAIT};
+use crate::text::{STRONG, WAIT};
+use crate::ui::Ui;
 use crate::view::{counted, id_of};
 
 /// Resources that the latest run does not contain, newest owner first.

@@ -4,18 +4,20 @@
 //! arguments ─▶ commands/<verb> ─▶ plans, engine, steps ─▶ view ─▶ ui (text | JSON) ─▶ exit code
 //! ```
 //!
-//! Only [`main`] is for the binary; [`docs`] is for the test that keeps `docs/reference` up to date, and
+//! Only [`main`] is for the binary; [`reference`] is for the test that keeps `docs/reference` up to date, and
 //! [`InProcessWorld`] for tests of step kinds against the simulator.
 
 mod advice;
 mod app;
 mod arguments;
+mod cloud_kinds;
 mod cloud_notice;
 mod clouds;
 mod commands;
 mod configuration;
 mod diagnostics;
-pub mod docs;
+mod dispatch;
+mod docs;
 mod doctor;
 mod drive;
 mod environment;
@@ -26,6 +28,7 @@ mod graph;
 mod hand_over;
 mod held_commit;
 mod interrupts;
+mod json;
 mod known_identities;
 mod left_over;
 mod panics;
@@ -52,6 +55,7 @@ mod step_kinds;
 mod step_pattern;
 mod suggest;
 mod tenant_lookup;
+mod text;
 mod ui;
 mod undo_preview;
 mod unset_secrets;
@@ -61,16 +65,18 @@ mod view;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 use twinspan_encode::characters::is_active;
 
 use app::App;
-use arguments::{Cli, Color, Global, Output};
+use arguments::{Color, Global, Output};
+use dispatch::Cli;
 use environment::Environment;
 use error::CommandError;
 use exit::Exit;
-use ui::{Manner, Text, Ui};
+use text::Text;
+use ui::{Manner, Ui};
 
 pub use simulated::InProcessWorld;
 
@@ -106,16 +112,24 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(ui: &Ui, environment: Environment, cli: Cli) -> Result<Exit, CommandError> {
     let folder = std::env::current_dir()
         .map_err(|error| CommandError::usage("the current folder cannot be used").cause(&error))?;
-    let app = App::new(environment, folder, cli.global);
+    let app = App::new(environment, folder, cli.global, Cli::command);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|error| CommandError::new(Exit::Failed, "no threads can be created").cause(&error))?;
-    let result = runtime.block_on(commands::run(ui, &app, cli.command));
+    let result = runtime.block_on(dispatch::run(ui, &app, cli.command));
     // A stopped task may hang in a system call; it must not keep the process alive.
     runtime.shutdown_background();
     result
+}
+
+/// Every page of `docs/reference`: its path below that folder, and its text. For the test that keeps them up to date.
+///
+/// # Errors
+/// The message of an error in the registry of step kinds.
+pub fn reference() -> Result<Vec<(&'static str, String)>, String> {
+    docs::generated(Cli::command())
 }
 
 /// Output settings: flags, then environment.

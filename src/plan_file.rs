@@ -11,7 +11,8 @@ use crate::arguments::InputArgs;
 use crate::environment::Environment;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::ui::{Text, Ui};
+use crate::text::Text;
+use crate::ui::Ui;
 
 /// A plan file, read and compiled.
 pub(crate) struct PlanFile {

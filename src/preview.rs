@@ -22,7 +22,7 @@ use twinspan_steps::readiness::{Entrance, Readiness};
 
 use crate::exit::Exit;
 use crate::graph::{OrderView, OrderedStep};
-use crate::view::SCHEMA;
+use crate::json::SCHEMA;
 
 use step::StepView;
 use tenant::TenantView;

@@ -18,7 +18,8 @@ use twinspan_plans::{NodeId, Plan};
 use crate::arguments::Output;
 use crate::error::CommandError;
 use crate::failures;
-use crate::ui::{DIM, STRONG, Ui};
+use crate::text::{DIM, STRONG};
+use crate::ui::Ui;
 use crate::view::{EventView, Motion, Page, ReminderView, WaitView, Words, ahead, between, stamp, step};
 
 use heartbeat::Heartbeat;

@@ -2,7 +2,8 @@
 
 use twinspan_engine::Remarks;
 
-use crate::ui::{Ui, WAIT};
+use crate::text::WAIT;
+use crate::ui::Ui;
 
 /// Writes the remarks that were not written yet.
 pub(crate) fn say(ui: &Ui, remarks: &Remarks) {

@@ -7,8 +7,9 @@ use twinspan_engine::{
 };
 
 use crate::error::CommandError;
-use crate::ui::{DIM, STRONG, Text, WAIT, Width};
-use crate::view::{FindingView, Page, SCHEMA, id_of};
+use crate::json::SCHEMA;
+use crate::text::{DIM, STRONG, Text, WAIT, Width};
+use crate::view::{FindingView, Page, id_of};
 
 /// What `repair` shows before the confirmation.
 #[derive(Serialize)]

@@ -6,7 +6,6 @@ mod markdown;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::drive::{Driven, Driver};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::view::RunView;
@@ -42,13 +41,9 @@ impl Report {
         Ok(Report { path: path.to_owned(), format: Format::of(path) })
     }
 
-    /// Writes the summary of the driven runs.
-    pub(crate) async fn write(&self, driver: &Driver, driven: &Driven) -> Result<(), CommandError> {
-        let mut views = Vec::new();
-        for (run, status) in &driven.runs {
-            views.push(driver.view(*run, status).await?);
-        }
-        fs::write(&self.path, self.text(&views))
+    /// Writes the summary of these runs.
+    pub(crate) fn write(&self, views: &[RunView]) -> Result<(), CommandError> {
+        fs::write(&self.path, self.text(views))
             .map_err(|error| CommandError::file(Exit::Failed, "the report", &self.path, &error))
     }
 

@@ -9,7 +9,7 @@ use twinspan_engine::Registry;
 use twinspan_steps::ids::{ConnectionScope, Email, Guid, HumanDuration, ResourceName, Scope, TenantId, Url};
 
 use crate::step_kinds;
-use crate::ui::Width;
+use crate::text::Width;
 
 /// All kinds, described once, because that takes longer than a test case.
 static KINDS: LazyLock<Arc<Registry>> = LazyLock::new(|| step_kinds::described().unwrap());

@@ -13,7 +13,9 @@ use twinspan_plans::elements::names;
 use crate::app::App;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::ui::{GOOD, Text, Ui, document};
+use crate::json::document;
+use crate::text::{GOOD, Text};
+use crate::ui::Ui;
 use crate::view::{resume, signal_word};
 use crate::{failures, run_reference, step_pattern};
 

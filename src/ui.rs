@@ -2,24 +2,18 @@
 //! active
 //! terminal sequences, and JSON, which it encodes itself.
 
-mod style;
-mod text;
-mod width;
-
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::arguments::{Color, Output};
 use crate::environment::Environment;
 use crate::error::CommandError;
-
-pub(crate) use style::{BAD, DIM, GOOD, STRONG, Style, WAIT};
-pub(crate) use text::Text;
-pub(crate) use width::Width;
+use crate::json::{SCHEMA, compact, pretty};
+use crate::text::{BAD, STRONG, Text, WAIT, Width};
 
 /// An output stream.
 struct Stream {
@@ -261,7 +255,7 @@ struct ErrorBody<'a> {
 impl<'a> From<&'a CommandError> for ErrorView<'a> {
     fn from(error: &'a CommandError) -> Self {
         ErrorView {
-            schema: crate::view::SCHEMA,
+            schema: SCHEMA,
             error: ErrorBody {
                 exit: error.exit.code(),
                 kind: error.exit.name(),
@@ -272,32 +266,6 @@ impl<'a> From<&'a CommandError> for ErrorView<'a> {
             },
         }
     }
-}
-
-/// Pretty-printed JSON with a final line feed.
-fn pretty<T: Serialize>(view: &T) -> Result<String, CommandError> {
-    let text = serde_json::to_string_pretty(view).map_err(unwritable)?;
-    Ok(format!("{}\n", twinspan_encode::json::encoded(&text)))
-}
-
-/// JSON on one line, with a final line feed.
-fn compact<T: Serialize>(view: &T) -> Result<String, CommandError> {
-    let text = serde_json::to_string(view).map_err(unwritable)?;
-    Ok(format!("{}\n", twinspan_encode::json::encoded(&text)))
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
-fn unwritable(error: serde_json::Error) -> CommandError {
-    CommandError::bug("the result cannot be written as JSON").cause(&error)
-}
-
-/// A JSON object with `"schema"` first, for results without a struct.
-pub(crate) fn document(fields: Value) -> Value {
-    let mut whole = json!({ "schema": crate::view::SCHEMA });
-    if let (Value::Object(whole), Value::Object(fields)) = (&mut whole, fields) {
-        whole.extend(fields);
-    }
-    whole
 }
 
 /// Everything written to both streams.

@@ -4,8 +4,10 @@ use serde::Serialize;
 use twinspan_engine::{Ensure, ItemView, Origin, Registry, RunId, RunKey, RunState, StepState};
 
 use crate::error::CommandError;
-use crate::ui::{DIM, STRONG, Text, Ui, WAIT, Width};
-use crate::view::{Page, SCHEMA, id_of};
+use crate::json::SCHEMA;
+use crate::text::{DIM, STRONG, Text, WAIT, Width};
+use crate::ui::Ui;
+use crate::view::{Page, id_of};
 
 /// What `undo --preview` shows. The undo itself reads again and decides about ownership.
 #[derive(Serialize)]

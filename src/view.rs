@@ -32,6 +32,3 @@ pub(crate) use text::counted;
 pub(crate) use time::{ahead, between, span, stamp};
 pub(crate) use transcript::{TranscriptView, write_transcripts};
 pub(crate) use wait::{Motion, ReminderView, WaitView};
-
-/// Version of the JSON contract.
-pub(crate) const SCHEMA: u32 = 1;

@@ -22,9 +22,10 @@ use crate::plan_file::PlanFile;
 use crate::progress::{Said, Stamps};
 use crate::repair_all;
 use crate::report::Report;
-use crate::ui::{STRONG, Text, Ui, Width};
+use crate::text::{STRONG, Text, Width};
+use crate::ui::Ui;
 use crate::view::{Page, VerificationView};
-use crate::{failures, plan_file, rollouts, step_kinds, unset_secrets, verification};
+use crate::{cloud_kinds, failures, plan_file, rollouts, unset_secrets, verification};
 
 /// How often the runs of the key are read again because another process started or ended one meanwhile.
 const TRIES: usize = 10;
@@ -79,7 +80,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
             .hint("run it without --prune first: it lists the resources; then add --yes"));
     }
     let report = args.report.as_deref().map(Report::at).transpose()?;
-    let registry = step_kinds::live(app)?;
+    let registry = cloud_kinds::live(app)?;
     let file = plan_file::read(ui, &args.plan, registry.catalog())?;
     let raw = plan_file::given(ui, &app.environment, &file, &args.inputs)?;
     let inputs = plan_file::bind(ui, &file, &raw)?;
@@ -315,7 +316,7 @@ impl Apply<'_> {
         if self.ui.output() != Output::Jsonl {
             return Ok(());
         }
-        self.ui.line(&crate::ui::document(json!({
+        self.ui.line(&crate::json::document(json!({
             "type": action, "run": run, "short": run.short(), "name": self.file.plan.name, "key": self.key,
         })))
     }
@@ -331,7 +332,7 @@ impl Apply<'_> {
         }
         let more = self.more(action, left.as_ref());
         if let Some(report) = &self.report {
-            report.write(&self.driver, &driven).await?;
+            report.write(&self.driver.views(&driven).await?)?;
         }
         self.driver.close_beside(self.ui, &driven, ("apply", more)).await
     }
@@ -385,7 +386,7 @@ impl Apply<'_> {
                 refused: Vec::new(),
                 stopped: None,
             };
-            report.write(&self.driver, &driven).await?;
+            report.write(&self.driver.views(&driven).await?)?;
         }
         let more = self.more("verified", Some(&left));
         if self.ui.output() == Output::Json {

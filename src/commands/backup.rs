@@ -8,7 +8,9 @@ use crate::app::App;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::failures;
-use crate::ui::{GOOD, Text, Ui, document};
+use crate::json::document;
+use crate::text::{GOOD, Text};
+use crate::ui::Ui;
 use crate::view::counted;
 
 /// Copy the journal to one file while it is in use, and verify the copy

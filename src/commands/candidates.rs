@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use clap::CommandFactory;
 use twinspan_engine::{Backend, Choice, Filter, RunState, Signal, SqliteBackend, StepKey, check_signal};
 
 use crate::app::App;
-use crate::arguments::Cli;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::ui::{Text, Ui};
+use crate::text::Text;
+use crate::ui::Ui;
 use crate::{plan_file, run_reference, step_kinds};
 
 /// Print the words that may come next on a command line
@@ -60,7 +59,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
 }
 
 async fn candidates(ui: &Ui, app: &App, before: &[String]) -> Option<Vec<String>> {
-    let line = Line::of(before)?;
+    let line = Line::of(&app.command_line(), before)?;
     let word = line.words.len();
     match (line.verb, line.option) {
         ("hand-over", Some("--as")) => {
@@ -77,7 +76,7 @@ async fn candidates(ui: &Ui, app: &App, before: &[String]) -> Option<Vec<String>
             Some(step_kinds::described().ok()?.kinds().map(|kind| kind.name.to_owned()).collect())
         }
         ("man", None) if word == 0 => {
-            let cli = Cli::command();
+            let cli = app.command_line();
             let shown = cli.get_subcommands().filter(|command| !command.is_hide_set());
             Some(shown.map(|command| command.get_name().to_owned()).collect())
         }
@@ -148,8 +147,7 @@ async fn state(app: &App, run: Option<&str>) -> Option<RunState> {
 
 impl<'a> Line<'a> {
     /// Parses the words before the completed one; `None`: they contain no command.
-    fn of(before: &'a [String]) -> Option<Self> {
-        let cli = Cli::command();
+    fn of(cli: &clap::Command, before: &'a [String]) -> Option<Self> {
         let mut words = Vec::new();
         let mut verb = None;
         let mut option = None;
@@ -159,7 +157,7 @@ impl<'a> Line<'a> {
             }
             if word.starts_with('-') {
                 let of_verb = verb.and_then(|verb| cli.find_subcommand(verb));
-                option = takes_value(&cli, of_verb, word).then_some(word);
+                option = takes_value(cli, of_verb, word).then_some(word);
             } else if verb.is_none() {
                 verb = Some(word);
             } else {
@@ -180,18 +178,23 @@ fn takes_value(cli: &clap::Command, of_verb: Option<&clap::Command>, word: &str)
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::Line;
+    // The real options, as only the whole command line says which of them take a value.
+    use crate::dispatch::Cli;
 
     #[test]
     fn options_and_their_values_are_no_words() {
+        let cli = Cli::command();
         let line = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
         let before = line("--journal j.db decide 1a2b --reason why step");
-        let read = Line::of(&before).unwrap();
+        let read = Line::of(&cli, &before).unwrap();
         assert_eq!((read.verb, &read.words[..], read.option), ("decide", &["1a2b", "step"][..], None));
         let before = line("hand-over 1a2b --as");
-        assert_eq!(Line::of(&before).unwrap().option, Some("--as"));
+        assert_eq!(Line::of(&cli, &before).unwrap().option, Some("--as"));
         let before = line("undo --yes");
-        assert_eq!(Line::of(&before).unwrap().option, None, "a flag takes no value");
-        assert!(Line::of(&line("--journal j.db")).is_none());
+        assert_eq!(Line::of(&cli, &before).unwrap().option, None, "a flag takes no value");
+        assert!(Line::of(&cli, &line("--journal j.db")).is_none());
     }
 }

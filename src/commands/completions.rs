@@ -1,14 +1,13 @@
 //! `completions`: a script for a shell. Values from the journal and from plan files are requested while a line is
 //! typed.
 
-use clap::CommandFactory;
 use clap_complete::Shell;
 
 use crate::app::App;
-use crate::arguments::Cli;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::ui::{Text, Ui};
+use crate::text::Text;
+use crate::ui::Ui;
 
 /// Print completions for a shell
 #[derive(Debug, clap::Args)]
@@ -18,10 +17,10 @@ pub(crate) struct Args {
     shell: Shell,
 }
 
-pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, CommandError> {
+pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     // Into memory first: the generator panics when the reader of stdout closes it.
     let mut text = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "twinspan", &mut text);
+    clap_complete::generate(args.shell, &mut app.command_line(), "twinspan", &mut text);
     ui.text(&Text::document(&String::from_utf8_lossy(&text)))?;
     ui.text(&Text::document(dynamic(args.shell)))?;
     Ok(Exit::Done)

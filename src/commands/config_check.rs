@@ -14,9 +14,11 @@ use crate::app::App;
 use crate::arguments::InputArgs;
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::json::SCHEMA;
 use crate::plan_identities::PlanIdentities;
-use crate::ui::{BAD, GOOD, Text, Ui, WAIT};
-use crate::view::{Page, SCHEMA, counted};
+use crate::text::{BAD, GOOD, Text, WAIT};
+use crate::ui::Ui;
+use crate::view::{Page, counted};
 use crate::{clouds, known_identities, plan_file, step_kinds, tenant_lookup};
 
 /// Column at which the details of a sign-in begin.

@@ -9,8 +9,10 @@ use crate::arguments::{Color, Output};
 use crate::configuration::{Origin, Setting, settings, variable};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::ui::{DIM, Text, Ui};
-use crate::view::{Page, SCHEMA};
+use crate::json::SCHEMA;
+use crate::text::{DIM, Text};
+use crate::ui::Ui;
+use crate::view::Page;
 
 #[derive(Serialize)]
 struct ConfigView {

@@ -9,8 +9,10 @@ use crate::app::App;
 use crate::arguments::{OptionalRunArg, Output};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::ui::{DIM, STRONG, Text, Ui};
-use crate::view::{EventView, SCHEMA, Words, stamp, step};
+use crate::json::SCHEMA;
+use crate::text::{DIM, STRONG, Text};
+use crate::ui::Ui;
+use crate::view::{EventView, Words, stamp, step};
 use crate::{drive, failures, run_reference};
 
 /// Show the events of a run

@@ -5,7 +5,9 @@ use serde_json::json;
 use crate::app::App;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::ui::{STRONG, Text, Ui, document};
+use crate::json::document;
+use crate::text::{STRONG, Text};
+use crate::ui::Ui;
 
 /// Explain a code of a diagnostic
 #[derive(Debug, clap::Args)]

@@ -9,7 +9,9 @@ use crate::arguments::{InputArgs, Output};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::graph::{Format, OrderView, drawn};
-use crate::ui::{Text, Ui, document};
+use crate::json::document;
+use crate::text::Text;
+use crate::ui::Ui;
 use crate::{plan_file, step_kinds};
 
 /// Show in which order the steps of a plan run, and why

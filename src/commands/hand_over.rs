@@ -9,8 +9,9 @@ use crate::arguments::OptionalRunArg;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::hand_over::{self, HandOverView};
-use crate::ui::{Text, Ui};
-use crate::{failures, run_reference, step_kinds};
+use crate::text::Text;
+use crate::ui::Ui;
+use crate::{cloud_kinds, failures, run_reference};
 
 /// Show what an identity still has to do, as a page or a script for its owner
 #[derive(Debug, clap::Args)]
@@ -43,7 +44,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let run = run_reference::find_or_only(&*backend, args.run.run.as_deref()).await?;
     let state = backend.load(run).await.map_err(failures::backend)?;
     let planned_steps = match goes_forward(&state) {
-        true => foresee(&state, step_kinds::live(app)?.as_ref(), &SystemClock),
+        true => foresee(&state, cloud_kinds::live(app)?.as_ref(), &SystemClock),
         false => Vec::new(),
     };
     let named = |step: &PlannedStep| match &step.planned_task {

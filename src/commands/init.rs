@@ -9,7 +9,9 @@ use serde_json::json;
 use crate::app::App;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::ui::{Text, Ui, document};
+use crate::json::document;
+use crate::text::Text;
+use crate::ui::Ui;
 
 /// Write a starter plan, its inputs and a configuration
 #[derive(Debug, clap::Args)]

@@ -1,12 +1,10 @@
 //! `man`: the manual, one page for each command.
 
-use clap::CommandFactory;
-
 use crate::app::App;
-use crate::arguments::Cli;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::ui::{Text, Ui};
+use crate::text::Text;
+use crate::ui::Ui;
 
 /// Print the manual: every page, or the page of one command
 #[derive(Debug, clap::Args)]
@@ -16,8 +14,8 @@ pub(crate) struct Args {
     command: Option<String>,
 }
 
-pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, CommandError> {
-    let mut cli = Cli::command();
+pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
+    let mut cli = app.command_line();
     cli.build();
     let pages: Vec<clap::Command> = match &args.command {
         None => std::iter::once(cli.clone()).chain(cli.get_subcommands().cloned()).collect(),

@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::plan_file::PlanFile;
 use crate::preview::PreviewView;
 use crate::ui::Ui;
-use crate::{failures, plan_file, rollouts, step_kinds, tenant_lookup};
+use crate::{cloud_kinds, failures, plan_file, rollouts, tenant_lookup};
 
 /// Show what a run would find and do in both tenants; nothing is written
 #[derive(Debug, clap::Args)]
@@ -34,7 +34,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
-    let (registry, azure) = step_kinds::reading(app)?;
+    let (registry, azure) = cloud_kinds::reading(app)?;
     let (file, inputs) = match planned(ui, app, &args, registry.catalog()) {
         Ok(planned) => planned,
         Err(error) => return Err(tenant_lookup::explained(&azure, error).await),

@@ -8,7 +8,9 @@ use crate::arguments::ReasonArg;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::failures;
-use crate::ui::{GOOD, Text, Ui, WAIT, document};
+use crate::json::document;
+use crate::text::{GOOD, Text, WAIT};
+use crate::ui::Ui;
 
 /// Show what a journal lost, and accept the loss
 #[derive(Debug, clap::Args)]

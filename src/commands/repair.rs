@@ -15,9 +15,10 @@ use crate::exit::Exit;
 use crate::progress::{Said, Stamps};
 use crate::repair_preview::RepairView;
 use crate::suggest::command;
-use crate::ui::{STRONG, Ui};
+use crate::text::STRONG;
+use crate::ui::Ui;
 use crate::view::VerificationView;
-use crate::{failures, run_reference, signals, step_kinds, verification};
+use crate::{cloud_kinds, failures, run_reference, signals, verification};
 
 /// Repair drift: check every step again, then create, overwrite or recreate what has drifted
 #[derive(Debug, clap::Args)]
@@ -42,7 +43,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let state = reader.load(run).await.map_err(failures::backend)?;
     repairs(&state, &step).map_err(not_repairable)?;
     drop(reader);
-    let registry = step_kinds::live(app)?;
+    let registry = cloud_kinds::live(app)?;
     let backend = app.open(Arc::clone(&registry))?;
     let clock = Arc::new(SystemClock);
     let performer = Arc::new(Performer::new(registry, clock.clone()));

@@ -14,9 +14,10 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::progress::{Said, Stamps};
 use crate::report::Report;
-use crate::ui::{STRONG, Ui};
+use crate::text::STRONG;
+use crate::ui::Ui;
 use crate::view::counted;
-use crate::{failures, run_reference, signals, step_kinds, unset_secrets};
+use crate::{cloud_kinds, failures, run_reference, signals, unset_secrets};
 
 /// Resume runs, also after a crash, a reboot or a pause
 #[derive(Debug, clap::Args)]
@@ -50,7 +51,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     // Report a missing journal before the configuration is read.
     drop(app.existing()?);
-    let registry = step_kinds::live(app)?;
+    let registry = cloud_kinds::live(app)?;
     let backend = app.open(Arc::clone(&registry))?;
     let chosen = chosen(ui, &*backend, &args).await?;
     if chosen.is_empty() {
@@ -128,7 +129,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     };
     driven.refused.extend(refused);
     if let Some(report) = &report {
-        report.write(&driver, &driven).await?;
+        report.write(&driver.views(&driven).await?)?;
     }
     driver.close(ui, &driven).await
 }

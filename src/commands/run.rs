@@ -13,10 +13,12 @@ use crate::arguments::{InputArgs, Output, RolloutArgs};
 use crate::drive::Driver;
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::json::document;
 use crate::progress::{Said, Stamps};
 use crate::report::Report;
-use crate::ui::{STRONG, Ui, document};
-use crate::{failures, plan_file, rollouts, step_kinds, unset_secrets};
+use crate::text::STRONG;
+use crate::ui::Ui;
+use crate::{cloud_kinds, failures, plan_file, rollouts, unset_secrets};
 
 /// Start a run of a plan and drive it
 #[derive(Debug, clap::Args)]
@@ -40,7 +42,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
-    let registry = step_kinds::live(app)?;
+    let registry = cloud_kinds::live(app)?;
     let file = plan_file::read(ui, &args.plan, registry.catalog())?;
     let raw = plan_file::given(ui, &app.environment, &file, &args.inputs)?;
     let inputs = plan_file::bind(ui, &file, &raw)?;
@@ -93,7 +95,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let options = DriveOptions { until_blocked: args.until_blocked, ..DriveOptions::default() };
     let driven = driver.drive(ui, &[run], &[], options).await?;
     if let Some(report) = &report {
-        report.write(&driver, &driven).await?;
+        report.write(&driver.views(&driven).await?)?;
     }
     driver.close(ui, &driven).await
 }

@@ -3,7 +3,8 @@
 use crate::app::App;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::ui::{Text, Ui};
+use crate::text::Text;
+use crate::ui::Ui;
 
 /// Print the JSON Schema of plan files
 #[derive(Debug, clap::Args)]

@@ -15,8 +15,10 @@ use crate::app::App;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::interrupts::Interrupts;
+use crate::json::document;
 use crate::simulated::{self, WorldChoice};
-use crate::ui::{STRONG, Text, Ui, document};
+use crate::text::{STRONG, Text};
+use crate::ui::Ui;
 
 /// Serve the simulated Azure on loopback
 #[derive(Debug, clap::Args)]

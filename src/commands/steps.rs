@@ -5,7 +5,9 @@ use serde_json::json;
 use crate::app::App;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::ui::{Text, Ui, document};
+use crate::json::document;
+use crate::text::Text;
+use crate::ui::Ui;
 use crate::{docs, step_kinds};
 
 /// List the step kinds, or describe one

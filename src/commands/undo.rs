@@ -13,9 +13,10 @@ use crate::drive::{Driven, Driver};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::progress::{Said, Stamps};
-use crate::ui::{STRONG, Ui};
+use crate::text::STRONG;
+use crate::ui::Ui;
 use crate::undo_preview::{UndoView, UndoViews};
-use crate::{failures, rollouts, run_reference, step_kinds};
+use crate::{cloud_kinds, failures, rollouts, run_reference, step_kinds};
 
 /// Undo a run: delete what it created, in reverse order
 #[derive(Debug, clap::Args)]
@@ -64,7 +65,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         }
     }
     drop(reader);
-    let registry = step_kinds::live(app)?;
+    let registry = cloud_kinds::live(app)?;
     let backend = app.open(Arc::clone(&registry))?;
     let clock = Arc::new(SystemClock);
     let driver = Driver {

@@ -9,7 +9,9 @@ use crate::arguments::InputArgs;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::graph::OrderView;
-use crate::ui::{GOOD, Text, Ui, document};
+use crate::json::document;
+use crate::text::{GOOD, Text};
+use crate::ui::Ui;
 use crate::view::counted;
 use crate::{advice, plan_file, step_kinds};
 

@@ -14,7 +14,7 @@ use crate::exit::Exit;
 use crate::suggest::command;
 use crate::ui::Ui;
 use crate::view::{VerificationView, VerificationsView};
-use crate::{failures, run_reference, step_kinds, verification};
+use crate::{cloud_kinds, failures, run_reference, verification};
 
 /// Verify a run: read everything again that it proved, and report drift; nothing is written
 #[derive(Debug, clap::Args)]
@@ -32,7 +32,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     // Report a missing journal before the configuration is read.
     drop(app.existing()?);
-    let registry = step_kinds::live(app)?;
+    let registry = cloud_kinds::live(app)?;
     let backend = app.open(Arc::clone(&registry))?;
     let performer = Arc::new(Performer::new(registry, Arc::new(SystemClock)));
     if !args.all {

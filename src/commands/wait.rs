@@ -13,7 +13,8 @@ use crate::app::App;
 use crate::arguments::OptionalRunArg;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::ui::{DIM, GOOD, Text, Ui, WAIT};
+use crate::text::{DIM, GOOD, Text, WAIT};
+use crate::ui::Ui;
 use crate::view::{Facts, Page, RunView, ended, is_blocked};
 use crate::{failures, progress, run_reference};
 

@@ -8,9 +8,11 @@ use crate::app::App;
 use crate::arguments::StepArg;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::ui::{DIM, STRONG, Text, Ui};
+use crate::json::SCHEMA;
+use crate::text::{DIM, STRONG, Text};
+use crate::ui::Ui;
 use crate::view::{
-    EventView, Motion, Page, SCHEMA, StepView, TranscriptView, Words, origin_word, resume, stamp, step,
+    EventView, Motion, Page, StepView, TranscriptView, Words, origin_word, resume, stamp, step,
     write_transcripts,
 };
 use crate::{drive, failures, run_reference, signals};

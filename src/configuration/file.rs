@@ -10,7 +10,7 @@ use twinspan_steps::{CredentialSettings, IdentitySettings, SecretRef};
 
 use super::ownership::Trust;
 use super::{CREDENTIALS, CloudName, Configuration, GroupSetting};
-use crate::ui::Text;
+use crate::text::Text;
 
 /// A mistake in a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

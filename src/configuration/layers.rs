@@ -9,7 +9,7 @@ use twinspan_steps::{CredentialSettings, SecretRef};
 use crate::environment::Environment;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::ui::Text;
+use crate::text::Text;
 
 use super::file::{self, Finding};
 use super::ownership::{self, Trust};

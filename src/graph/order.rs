@@ -5,7 +5,7 @@ use twinspan_plans::Plan;
 use twinspan_plans::graph::{Graph, GraphNode, Why};
 
 use super::{is_gate, repeated};
-use crate::ui::{DIM, STRONG, Text, Width};
+use crate::text::{DIM, STRONG, Text, Width};
 use crate::view::Page;
 
 /// The order of a plan.

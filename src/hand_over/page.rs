@@ -92,7 +92,7 @@ impl HandOverView {
             page.tasks.iter_mut().for_each(|task| task.after.retain(|before| !own.contains(before)));
         }
         HandOverView {
-            schema: crate::view::SCHEMA,
+            schema: crate::json::SCHEMA,
             r#type: "hand-over",
             run: run.to_string(),
             short: run.short(),

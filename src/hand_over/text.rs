@@ -4,7 +4,7 @@ use twinspan_engine::{Act, Request, Variable};
 
 use super::page::{HandOverView, Page, TaskView};
 use super::words::{self, readable};
-use crate::ui::{DIM, STRONG, Text, Width};
+use crate::text::{DIM, STRONG, Text, Width};
 use crate::view;
 
 /// Column at which the text of a labelled line begins.

@@ -6,7 +6,7 @@ use super::step::{State, StepView};
 use super::tenant::{RightsView, ScopeView, SignInView, TenantView};
 use super::{Counts, HeadingView, PreviewView};
 use crate::graph::OrderView;
-use crate::ui::{BAD, DIM, GOOD, STRONG, Style, Text, WAIT, Width};
+use crate::text::{BAD, DIM, GOOD, STRONG, Style, Text, WAIT, Width};
 use crate::view::{Page, counted, span, stamp};
 
 /// Width of the column of the state; the step's text follows.

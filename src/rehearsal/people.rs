@@ -8,7 +8,8 @@ use twinspan_plans::Inputs;
 use super::credentials::texts;
 use crate::arguments::Output;
 use crate::progress::elapsed;
-use crate::ui::{DIM, STRONG, Ui};
+use crate::text::{DIM, STRONG};
+use crate::ui::Ui;
 
 /// Time until a simulated person accepts an invitation.
 pub(super) const ANSWERS_MAIL_AFTER: SignedDuration = SignedDuration::from_mins(7);

@@ -8,9 +8,10 @@ use twinspan_engine::Origin;
 
 use super::people::Act;
 use crate::exit::Exit;
+use crate::json::SCHEMA;
 use crate::suggest::{command, word};
-use crate::ui::{DIM, STRONG, Text, Width};
-use crate::view::{EvidenceView, Page, RunView, SCHEMA, span};
+use crate::text::{DIM, STRONG, Text, Width};
+use crate::view::{EvidenceView, Page, RunView, span};
 
 /// A whole rehearsal.
 #[derive(Serialize)]

@@ -10,7 +10,8 @@ use super::summary::columns;
 use super::text::{LABEL, counted};
 use super::time::stamp;
 use crate::exit::Exit;
-use crate::ui::{BAD, DIM, GOOD, STRONG, Text, WAIT, Width};
+use crate::json::SCHEMA;
+use crate::text::{BAD, DIM, GOOD, STRONG, Text, WAIT, Width};
 
 /// The result of a step's last drift check.
 #[derive(Clone, Debug, Serialize)]
@@ -190,7 +191,7 @@ impl VerificationView {
             }
         };
         VerificationView {
-            schema: super::SCHEMA,
+            schema: SCHEMA,
             r#type: "verification",
             run: run.to_string(),
             short: run.short(),
@@ -301,7 +302,7 @@ impl VerificationsView {
         } else {
             Exit::Done
         };
-        VerificationsView { schema: super::SCHEMA, runs, exit: ends.code(), ends }
+        VerificationsView { schema: SCHEMA, runs, exit: ends.code(), ends }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -10,7 +10,8 @@ use twinspan_engine::{
 use super::step::shortened;
 use super::text::counted;
 use super::time::{ahead, stamp};
-use crate::ui::{BAD, DIM, GOOD, STRONG, Style, WAIT};
+use crate::json::SCHEMA;
+use crate::text::{BAD, DIM, GOOD, STRONG, Style, WAIT};
 
 /// One event, as the command `events` shows it.
 #[derive(Serialize)]
@@ -32,7 +33,7 @@ impl<'a> EventView<'a> {
     pub(crate) fn new(run: RunId, recorded: &'a Recorded) -> Self {
         let words = Words::of(&recorded.event, recorded.at);
         EventView {
-            schema: super::SCHEMA,
+            schema: SCHEMA,
             r#type: "event",
             run: run.to_string(),
             seq: recorded.seq.0,

@@ -1,6 +1,6 @@
 //! Lines of a text, wrapped at the width of the reader's terminal.
 
-use crate::ui::{Text, Width};
+use crate::text::{Text, Width};
 
 /// A text under construction.
 pub(crate) struct Page {

@@ -13,6 +13,7 @@ use super::status::{self, StatusView};
 use super::step::StepView;
 use super::wait::{Motion, WaitView};
 use crate::exit::Exit;
+use crate::json::SCHEMA;
 use crate::suggest::Suggestion;
 
 /// A whole run.
@@ -209,7 +210,7 @@ impl RunView {
         let withheld: Vec<String> = provide.filter_map(|command| Some(command.step?.to_string())).collect();
         let suggestions = next::suggestions(state, facts, &steps, &withheld);
         RunView {
-            schema: super::SCHEMA,
+            schema: SCHEMA,
             r#type: "run",
             run: facts.run.to_string(),
             short: facts.run.short(),

@@ -10,7 +10,8 @@ use twinspan_engine::RunSummary;
 use super::status::StatusView;
 use super::text::counted;
 use super::time::stamp;
-use crate::ui::Text;
+use crate::json::SCHEMA;
+use crate::text::Text;
 
 /// The runs, as the command `list` shows them.
 #[derive(Serialize)]
@@ -75,12 +76,12 @@ impl From<&RunSummary> for SummaryView {
 
 impl RunsView {
     pub(crate) fn new(runs: &[RunSummary]) -> Self {
-        RunsView { schema: super::SCHEMA, runs: runs.iter().map(SummaryView::from).collect() }
+        RunsView { schema: SCHEMA, runs: runs.iter().map(SummaryView::from).collect() }
     }
 
     /// Each run as its own JSON document.
     pub(crate) fn lines(&self) -> impl Iterator<Item = LineView<'_>> {
-        self.runs.iter().map(|run| LineView { schema: super::SCHEMA, r#type: "run-summary", run })
+        self.runs.iter().map(|run| LineView { schema: SCHEMA, r#type: "run-summary", run })
     }
 
     pub(crate) fn text(&self) -> Text {

@@ -7,7 +7,7 @@ use super::run::{ChangeView, RunView};
 use super::step::StepView;
 use super::time::{between, stamp};
 use super::wait::write_all;
-use crate::ui::{BAD, DIM, GOOD, STRONG, Text, WAIT, Width};
+use crate::text::{BAD, DIM, GOOD, STRONG, Text, WAIT, Width};
 
 /// Maximum number of names in one line of a summary.
 const NAMES: usize = 8;

@@ -11,7 +11,7 @@ use twinspan_engine::{ActedAs, Exchange, Phase, StepKey, Transcript};
 
 use super::page::Page;
 use super::time::{between, stamp};
-use crate::ui::{BAD, DIM, STRONG, WAIT};
+use crate::text::{BAD, DIM, STRONG, WAIT};
 
 /// One phase of an attempt, and its requests.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -223,7 +223,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::ui::Width;
+    use crate::text::Width;
 
     fn look(second: i64, status: u16) -> Transcript {
         let began = Timestamp::from_second(second).unwrap();

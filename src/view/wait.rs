@@ -13,7 +13,8 @@ use twinspan_engine::{RunId, Wait, WaitKind};
 use super::page::Page;
 use super::status::wait_word;
 use super::time::{ahead, since, stamp};
-use crate::ui::{DIM, STRONG, WAIT};
+use crate::json::SCHEMA;
+use crate::text::{DIM, STRONG, WAIT};
 
 /// An open wait of a step.
 #[derive(Clone, Debug, Serialize)]
@@ -40,7 +41,7 @@ pub(crate) struct ReminderView<'a> {
 
 impl<'a> ReminderView<'a> {
     pub(crate) fn new(run: RunId, at: Timestamp, wait: &'a WaitView) -> Self {
-        ReminderView { schema: super::SCHEMA, r#type: "reminder", run, at, wait }
+        ReminderView { schema: SCHEMA, r#type: "reminder", run, at, wait }
     }
 }
 

@@ -8,7 +8,7 @@ fn the_reference_is_up_to_date() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference");
     let update = std::env::vars_os().any(|(name, _)| name == "TWINSPAN_UPDATE_DOCS");
     let mut stale = Vec::new();
-    for (name, text) in twinspan::docs::generated().unwrap() {
+    for (name, text) in twinspan::reference().unwrap() {
         let path = folder.join(name);
         if fs::read_to_string(&path).is_ok_and(|there| there == text) {
             continue;

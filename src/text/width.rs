@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 
 use terminal_size::terminal_size_of;
 
-use super::text::{CONTINUED, columns, encoded};
+use super::{CONTINUED, columns, encoded};
 
 /// A reported width below this is ignored.
 const NARROWEST: usize = 40;
@@ -17,12 +17,12 @@ impl Width {
     /// No limit.
     pub(crate) const WHOLE: Width = Width(usize::MAX);
 
-    pub(super) fn of_stdout() -> Self {
+    pub(crate) fn of_stdout() -> Self {
         let stdout = io::stdout();
         if stdout.is_terminal() { Width::reported(terminal_size_of(&stdout)) } else { Width::WHOLE }
     }
 
-    pub(super) fn of_stderr() -> Self {
+    pub(crate) fn of_stderr() -> Self {
         let stderr = io::stderr();
         if stderr.is_terminal() { Width::reported(terminal_size_of(&stderr)) } else { Width::WHOLE }
     }
@@ -124,7 +124,7 @@ impl Width {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ui::{STRONG, Text, WAIT};
+    use crate::text::{STRONG, Text, WAIT};
 
     #[test]
     fn lines_break_between_words_and_colours_take_no_room() {

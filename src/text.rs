@@ -1,12 +1,18 @@
 //! Text that is ready for a stream: laid out, and without active terminal sequences except the program's own styles.
-//! [`Ui`](super::Ui) writes only this type, so no command can pass on text of Azure, a plan or a person unescaped.
+//! [`Ui`](crate::ui::Ui) writes only this type, so no command can pass on text of Azure, a plan or a person unescaped.
+
+mod style;
+mod width;
 
 use twinspan_encode::terminal;
 
-use super::style::{self, Mark};
+use style::Mark;
+
+pub(crate) use style::{BAD, DIM, GOOD, STRONG, Style, WAIT};
+pub(crate) use width::Width;
 
 /// Indent after a line break in text from outside, so that the text cannot imitate a line of the program.
-pub(super) const CONTINUED: usize = 2;
+const CONTINUED: usize = 2;
 
 /// Text with styles, line by line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,7 +72,7 @@ impl Text {
     }
 
     /// The text as written to a stream.
-    pub(super) fn painted(&self, colored: bool) -> String {
+    pub(crate) fn painted(&self, colored: bool) -> String {
         match &self.painted {
             Some(painted) if colored => painted.clone(),
             _ => painted(&self.encoded, colored),
@@ -75,7 +81,7 @@ impl Text {
 }
 
 /// Escapes every active terminal character as `\u{1b}`, except line feeds, tabs and the program's own marks.
-pub(super) fn encoded(text: &str) -> String {
+fn encoded(text: &str) -> String {
     parts(text, |_, whole| whole)
 }
 
@@ -85,7 +91,7 @@ fn painted(text: &str, colored: bool) -> String {
 }
 
 /// The number of columns of a text; styles take none.
-pub(super) fn columns(text: &str) -> usize {
+fn columns(text: &str) -> usize {
     painted(text, false).chars().count()
 }
 
@@ -117,8 +123,6 @@ mod tests {
 
     use super::*;
     use twinspan_encode::characters::is_active;
-
-    use crate::ui::{BAD, STRONG};
 
     #[test]
     fn only_our_own_styles_reach_the_terminal() {
