@@ -2,12 +2,13 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::app::App;
-use crate::arguments::Global;
-use crate::error::CommandError;
-use crate::exit::Exit;
-use crate::ui::Ui;
-use crate::{cloud_notice, commands, remarks};
+use crate::cli::arguments::Global;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::ui::Ui;
+use crate::commands;
+use crate::host::app::App;
+use crate::host::{cloud_notice, remarks};
 
 /// Run ordered changes across Azure tenants, one durable step at a time
 #[derive(Debug, Parser)]

@@ -6,12 +6,12 @@ mod machine;
 
 use serde::Serialize;
 
-use crate::app::App;
-use crate::error::CommandError;
-use crate::json::SCHEMA;
+use crate::cli::error::CommandError;
+use crate::cli::json::SCHEMA;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
+use crate::report::view::Page;
 use crate::text::{BAD, DIM, GOOD, Text, WAIT};
-use crate::ui::Ui;
-use crate::view::Page;
 
 pub(crate) use journal::CheckResult;
 

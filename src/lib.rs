@@ -4,63 +4,30 @@
 //! arguments ─▶ commands/<verb> ─▶ plans, engine, steps ─▶ view ─▶ ui (text | JSON) ─▶ exit code
 //! ```
 //!
-//! Only [`main`] is for the binary; [`reference`] is for the test that keeps `docs/reference` up to date, and
+//! Each folder uses only those to its left:
+//!
+//! ```text
+//! text ─▶ cli ─┬─▶ host ─▶ plan, report ─▶ progress ─▶ runs ─┬─▶ rehearsal, doctor ─▶ commands ─▶ dispatch
+//!              └─▶ simulated ────────────────────────────────┘
+//! ```
+//!
+//! Only [`main`] is for the binary; [`reference()`] is for the test that keeps `docs/reference` up to date, and
 //! [`InProcessWorld`] for tests of step kinds against the simulator.
 
-mod advice;
-mod app;
-mod arguments;
-mod cloud_kinds;
-mod cloud_notice;
-mod clouds;
+mod cli;
 mod commands;
-mod configuration;
-mod diagnostics;
 mod dispatch;
-mod docs;
 mod doctor;
-mod drive;
-mod environment;
-mod error;
-mod exit;
-mod failures;
-mod graph;
-mod hand_over;
-mod held_commit;
-mod interrupts;
-mod json;
-mod known_identities;
-mod left_over;
-mod panics;
-mod plan_changes;
-mod plan_file;
-mod plan_identities;
-mod preview;
+mod host;
+mod plan;
 mod progress;
 mod rehearsal;
-mod remarks;
-mod repair_all;
-mod repair_preview;
 mod report;
-mod request_windows;
 #[cfg(test)]
 mod robustness;
-mod rollouts;
-mod run_reference;
-mod secrets;
-mod signals;
+mod runs;
 mod simulated;
-mod stated_output;
-mod step_kinds;
-mod step_pattern;
-mod suggest;
-mod tenant_lookup;
 mod text;
-mod ui;
-mod undo_preview;
-mod unset_secrets;
-mod verification;
-mod view;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -69,14 +36,16 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use twinspan_encode::characters::is_active;
 
-use app::App;
-use arguments::{Color, Global, Output};
+use cli::arguments::{Color, Global, Output};
+use cli::environment::Environment;
+use cli::error::CommandError;
+use cli::exit::Exit;
+use cli::ui::{Manner, Ui};
+use cli::{diagnostics, panics};
 use dispatch::Cli;
-use environment::Environment;
-use error::CommandError;
-use exit::Exit;
+use host::app::App;
+use report::reference::generated;
 use text::Text;
-use ui::{Manner, Ui};
 
 pub use simulated::InProcessWorld;
 
@@ -129,7 +98,7 @@ fn run(ui: &Ui, environment: Environment, cli: Cli) -> Result<Exit, CommandError
 /// # Errors
 /// The message of an error in the registry of step kinds.
 pub fn reference() -> Result<Vec<(&'static str, String)>, String> {
-    docs::generated(Cli::command())
+    generated(Cli::command())
 }
 
 /// Output settings: flags, then environment.

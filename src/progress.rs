@@ -15,12 +15,14 @@ use serde::Serialize;
 use twinspan_engine::{Backend, Clock, Event, Recorded, RunId, RunState, Seq, StepEvent, StepKey, fold};
 use twinspan_plans::{NodeId, Plan};
 
-use crate::arguments::Output;
-use crate::error::CommandError;
-use crate::failures;
+use crate::cli::arguments::Output;
+use crate::cli::error::CommandError;
+use crate::cli::failures;
+use crate::cli::ui::Ui;
+use crate::report::view::{
+    EventView, Motion, Page, ReminderView, WaitView, Words, ahead, between, stamp, step,
+};
 use crate::text::{DIM, STRONG};
-use crate::ui::Ui;
-use crate::view::{EventView, Motion, Page, ReminderView, WaitView, Words, ahead, between, stamp, step};
 
 use heartbeat::Heartbeat;
 use live::LiveLines;

@@ -8,7 +8,7 @@ use twinspan_encode::terminal;
 use twinspan_engine::Registry;
 use twinspan_steps::ids::{ConnectionScope, Email, Guid, HumanDuration, ResourceName, Scope, TenantId, Url};
 
-use crate::step_kinds;
+use crate::host::step_kinds;
 use crate::text::Width;
 
 /// All kinds, described once, because that takes longer than a test case.

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use twinspan_sim::World;
 
-use crate::error::CommandError;
-use crate::exit::Exit;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
 
 pub use in_process::InProcessWorld;
 

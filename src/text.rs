@@ -1,5 +1,5 @@
 //! Text that is ready for a stream: laid out, and without active terminal sequences except the program's own styles.
-//! [`Ui`](crate::ui::Ui) writes only this type, so no command can pass on text of Azure, a plan or a person unescaped.
+//! [`Ui`](crate::cli::ui::Ui) writes only this type, so no command can pass on text of Azure, a plan or a person unescaped.
 
 mod style;
 mod width;

@@ -11,21 +11,24 @@ use twinspan_engine::{
 };
 use twinspan_plans::Inputs;
 
-use crate::app::App;
-use crate::arguments::{InputArgs, Output, ReasonArg, RolloutArgs};
-use crate::drive::{Driven, Driver};
-use crate::error::CommandError;
-use crate::exit::Exit;
-use crate::left_over::{self, LeftOvers};
-use crate::plan_changes::PlanChanges;
-use crate::plan_file::PlanFile;
+use crate::cli::arguments::{InputArgs, Output, ReasonArg, RolloutArgs};
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::failures;
+use crate::cli::json::document;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
+use crate::host::cloud_kinds;
+use crate::plan::changes::PlanChanges;
+use crate::plan::file::PlanFile;
+use crate::plan::{self, unset_secrets};
 use crate::progress::{Said, Stamps};
-use crate::repair_all;
-use crate::report::Report;
+use crate::report::summary_file::SummaryFile;
+use crate::report::view::{self, Page, VerificationView, ended};
+use crate::runs::drive::{Driven, Driver};
+use crate::runs::left_over::{self, LeftOvers};
+use crate::runs::{repair_all, rollouts, verification};
 use crate::text::{STRONG, Text, Width};
-use crate::ui::Ui;
-use crate::view::{Page, VerificationView};
-use crate::{cloud_kinds, failures, plan_file, rollouts, unset_secrets, verification};
 
 /// How often the runs of the key are read again because another process started or ended one meanwhile.
 const TRIES: usize = 10;
@@ -65,7 +68,7 @@ struct Apply<'a> {
     inputs: Inputs,
     key: RunKey,
     driver: Driver,
-    report: Option<Report>,
+    report: Option<SummaryFile>,
 }
 
 /// What `apply` did, for its result.
@@ -79,13 +82,13 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         return Err(CommandError::usage("--prune deletes resources, and no terminal is there to confirm it")
             .hint("run it without --prune first: it lists the resources; then add --yes"));
     }
-    let report = args.report.as_deref().map(Report::at).transpose()?;
+    let report = args.report.as_deref().map(SummaryFile::at).transpose()?;
     let registry = cloud_kinds::live(app)?;
-    let file = plan_file::read(ui, &args.plan, registry.catalog())?;
-    let raw = plan_file::given(ui, &app.environment, &file, &args.inputs)?;
-    let inputs = plan_file::bind(ui, &file, &raw)?;
+    let file = plan::file::read(ui, &args.plan, registry.catalog())?;
+    let raw = plan::file::given(ui, &app.environment, &file, &args.inputs)?;
+    let inputs = plan::file::bind(ui, &file, &raw)?;
     if !file.warnings.is_empty() {
-        ui.talk_text(&plan_file::diagnostics(ui, &file.warnings));
+        ui.talk_text(&plan::file::diagnostics(ui, &file.warnings));
     }
     unset_secrets::refuse(app, &file.plan, &inputs)?;
     let key = rollouts::key(args.rollout.key.as_deref(), &file.plan, &inputs)?;
@@ -100,7 +103,7 @@ impl Apply<'_> {
     async fn work(self) -> Result<Exit, CommandError> {
         for _ in 0..TRIES {
             let runs = rollouts::runs(&self.driver.backend, &self.key).await?;
-            let open: Vec<&RunSummary> = runs.iter().filter(|run| !crate::view::ended(&run.status)).collect();
+            let open: Vec<&RunSummary> = runs.iter().filter(|run| !ended(&run.status)).collect();
             match (&open[..], runs.first()) {
                 ([], Some(last)) if matches!(last.status, RunStatus::Succeeded { .. }) => {
                     let state = self.load(last.run).await?;
@@ -316,7 +319,7 @@ impl Apply<'_> {
         if self.ui.output() != Output::Jsonl {
             return Ok(());
         }
-        self.ui.line(&crate::json::document(json!({
+        self.ui.line(&document(json!({
             "type": action, "run": run, "short": run.short(), "name": self.file.plan.name, "key": self.key,
         })))
     }
@@ -401,7 +404,7 @@ impl Apply<'_> {
             self.ui.talk("next: the same `twinspan apply` with --repair repairs what this run owns");
         }
         match stopped {
-            Some((_, status)) => Ok(crate::view::exit(&status)),
+            Some((_, status)) => Ok(view::exit(&status)),
             None => Ok(view.ends),
         }
     }

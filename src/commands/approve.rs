@@ -2,12 +2,12 @@
 
 use twinspan_engine::Signal;
 
-use crate::app::App;
-use crate::arguments::{ReasonArg, StepArg};
-use crate::error::CommandError;
-use crate::exit::Exit;
-use crate::signals;
-use crate::ui::Ui;
+use crate::cli::arguments::{ReasonArg, StepArg};
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
+use crate::runs::signals;
 
 /// Approve a step that waits for approval
 #[derive(Debug, clap::Args)]

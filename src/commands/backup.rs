@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::app::App;
-use crate::error::CommandError;
-use crate::exit::Exit;
-use crate::failures;
-use crate::json::document;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::failures;
+use crate::cli::json::document;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
+use crate::report::view::counted;
 use crate::text::{GOOD, Text};
-use crate::ui::Ui;
-use crate::view::counted;
 
 /// Copy the journal to one file while it is in use, and verify the copy
 #[derive(Debug, clap::Args)]

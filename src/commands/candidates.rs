@@ -4,12 +4,13 @@ use std::path::Path;
 
 use twinspan_engine::{Backend, Choice, Filter, RunState, Signal, SqliteBackend, StepKey, check_signal};
 
-use crate::app::App;
-use crate::error::CommandError;
-use crate::exit::Exit;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
+use crate::host::step_kinds;
 use crate::text::Text;
-use crate::ui::Ui;
-use crate::{plan_file, run_reference, step_kinds};
+use crate::{plan, runs};
 
 /// Print the words that may come next on a command line
 #[derive(Debug, clap::Args)]
@@ -68,7 +69,7 @@ async fn candidates(ui: &Ui, app: &App, before: &[String]) -> Option<Vec<String>
         }
         (verb, Some("--input")) if OF_PLAN.contains(&verb) => {
             let described = step_kinds::described().ok()?;
-            let file = plan_file::read(ui, Path::new(line.words.first()?), described.catalog()).ok()?;
+            let file = plan::file::read(ui, Path::new(line.words.first()?), described.catalog()).ok()?;
             Some(file.plan.inputs.keys().map(|name| format!("{name}=")).collect())
         }
         (_, Some(_)) => None,
@@ -92,7 +93,7 @@ async fn candidates(ui: &Ui, app: &App, before: &[String]) -> Option<Vec<String>
 async fn of_step(app: &App, verb: &str, words: &[&str], more: usize) -> Option<Vec<String>> {
     let backend = app.reader().ok()??;
     let named = match words.first() {
-        Some(word) => run_reference::find(&*backend, word).await.ok(),
+        Some(word) => runs::reference::find(&*backend, word).await.ok(),
         None => None,
     };
     let steps = |state: &RunState| -> Vec<String> {
@@ -141,7 +142,7 @@ async fn runs(app: &App) -> Option<Vec<String>> {
 
 async fn state(app: &App, run: Option<&str>) -> Option<RunState> {
     let backend: std::sync::Arc<SqliteBackend> = app.reader().ok()??;
-    let run = run_reference::find_or_latest(&*backend, run).await.ok()?;
+    let run = runs::reference::find_or_latest(&*backend, run).await.ok()?;
     backend.load(run).await.ok()
 }
 

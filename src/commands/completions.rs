@@ -3,11 +3,11 @@
 
 use clap_complete::Shell;
 
-use crate::app::App;
-use crate::error::CommandError;
-use crate::exit::Exit;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
 use crate::text::Text;
-use crate::ui::Ui;
 
 /// Print completions for a shell
 #[derive(Debug, clap::Args)]

@@ -1,10 +1,10 @@
 //! `config`: shows or checks the configuration.
 
-use crate::app::App;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::ui::Ui;
 use crate::commands::{config_check, config_show};
-use crate::error::CommandError;
-use crate::exit::Exit;
-use crate::ui::Ui;
+use crate::host::app::App;
 
 /// Show each setting in force and its source, or sign in as each identity; secrets are not shown
 #[derive(Debug, clap::Args)]

@@ -10,16 +10,17 @@ use twinspan_engine::{
 };
 use twinspan_steps::{Azure, Credential, CredentialError, SignedIn};
 
-use crate::app::App;
-use crate::arguments::InputArgs;
-use crate::error::CommandError;
-use crate::exit::Exit;
-use crate::json::SCHEMA;
-use crate::plan_identities::PlanIdentities;
+use crate::cli::arguments::InputArgs;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::json::SCHEMA;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
+use crate::host::{clouds, step_kinds, tenant_lookup};
+use crate::plan::identities::PlanIdentities;
+use crate::plan::{self, known_identities};
+use crate::report::view::{Page, counted};
 use crate::text::{BAD, GOOD, Text, WAIT};
-use crate::ui::Ui;
-use crate::view::{Page, counted};
-use crate::{clouds, known_identities, plan_file, step_kinds, tenant_lookup};
 
 /// Column at which the details of a sign-in begin.
 const INDENT: usize = 15;
@@ -138,11 +139,11 @@ fn chosen(
         args.tenant.is_empty() || args.tenant.iter().any(|one| one.eq_ignore_ascii_case(tenant))
     };
     if let Some(path) = &args.plan {
-        let file = plan_file::read(ui, path, described.catalog())?;
+        let file = plan::file::read(ui, path, described.catalog())?;
         let beside = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(&app.folder);
         known_identities::check(configured(), Some(&file.plan), &[&app.folder, beside], described.catalog())?;
-        let raw = plan_file::given(ui, &app.environment, &file, &args.inputs)?;
-        let inputs = plan_file::bind(ui, &file, &raw)?;
+        let raw = plan::file::given(ui, &app.environment, &file, &args.inputs)?;
+        let inputs = plan::file::bind(ui, &file, &raw)?;
         let mut found = PlanIdentities::of(&file.plan, &inputs);
         found.known.retain(|identity| only(&identity.attributes["tenant"]));
         return Ok((found.known, found.later));

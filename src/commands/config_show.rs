@@ -4,15 +4,15 @@ use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::app::App;
-use crate::arguments::{Color, Output};
-use crate::configuration::{Origin, Setting, settings, variable};
-use crate::error::CommandError;
-use crate::exit::Exit;
-use crate::json::SCHEMA;
+use crate::cli::arguments::{Color, Output};
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::json::SCHEMA;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
+use crate::host::configuration::{Origin, Setting, settings, variable};
+use crate::report::view::Page;
 use crate::text::{DIM, Text};
-use crate::ui::Ui;
-use crate::view::Page;
 
 #[derive(Serialize)]
 struct ConfigView {

@@ -3,12 +3,12 @@
 use clap::ValueEnum;
 use twinspan_engine::{Choice, Signal};
 
-use crate::app::App;
-use crate::arguments::ReasonArg;
-use crate::error::CommandError;
-use crate::exit::Exit;
-use crate::ui::Ui;
-use crate::{signals, step_pattern};
+use crate::cli::arguments::ReasonArg;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
+use crate::runs::{signals, step_pattern};
 
 /// Resolve a step that needs a decision
 #[derive(Debug, clap::Args)]

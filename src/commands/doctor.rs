@@ -1,10 +1,10 @@
 //! `doctor`: checks journal, machine and configuration. It changes nothing and signs in no identity.
 
-use crate::app::App;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::ui::Ui;
 use crate::doctor::DoctorView;
-use crate::error::CommandError;
-use crate::exit::Exit;
-use crate::ui::Ui;
+use crate::host::app::App;
 
 /// Check the journal, this machine and the configuration; nothing is changed or sent
 #[derive(Debug, clap::Args)]

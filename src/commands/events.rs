@@ -5,15 +5,16 @@ use std::time::Duration;
 use serde::Serialize;
 use twinspan_engine::{Backend, Event, Recorded, RunId, Seq};
 
-use crate::app::App;
-use crate::arguments::{OptionalRunArg, Output};
-use crate::error::CommandError;
-use crate::exit::Exit;
-use crate::json::SCHEMA;
+use crate::cli::arguments::{OptionalRunArg, Output};
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::failures;
+use crate::cli::json::SCHEMA;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
+use crate::report::view::{EventView, Words, stamp, step};
+use crate::runs::{self, drive};
 use crate::text::{DIM, STRONG, Text};
-use crate::ui::Ui;
-use crate::view::{EventView, Words, stamp, step};
-use crate::{drive, failures, run_reference};
 
 /// Show the events of a run
 #[derive(Debug, clap::Args)]
@@ -37,7 +38,7 @@ struct EventsView<'a> {
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     let backend = app.existing()?;
-    let run = run_reference::find_or_latest(&*backend, args.run.run.as_deref()).await?;
+    let run = runs::reference::find_or_latest(&*backend, args.run.run.as_deref()).await?;
     if !args.follow {
         let mut events = drive::events(&*backend, run).await?;
         events.retain(|recorded| recorded.seq.0 >= args.from);

@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use crate::app::App;
-use crate::error::CommandError;
-use crate::exit::Exit;
-use crate::json::document;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::json::document;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
 use crate::text::{STRONG, Text};
-use crate::ui::Ui;
 
 /// Explain a code of a diagnostic
 #[derive(Debug, clap::Args)]

@@ -4,15 +4,16 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::app::App;
-use crate::arguments::{InputArgs, Output};
-use crate::error::CommandError;
-use crate::exit::Exit;
-use crate::graph::{Format, OrderView, drawn};
-use crate::json::document;
+use crate::cli::arguments::{InputArgs, Output};
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::json::document;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
+use crate::host::step_kinds;
+use crate::plan;
+use crate::report::graph::{Format, OrderView, drawn};
 use crate::text::Text;
-use crate::ui::Ui;
-use crate::{plan_file, step_kinds};
 
 /// Show in which order the steps of a plan run, and why
 ///
@@ -33,11 +34,11 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     let registry = step_kinds::described()?;
-    let file = plan_file::read(ui, &args.plan, registry.catalog())?;
+    let file = plan::file::read(ui, &args.plan, registry.catalog())?;
     // The graph does not depend on inputs; inputs that are given are checked anyway.
     if args.inputs.is_given() {
-        let raw = plan_file::given(ui, &app.environment, &file, &args.inputs)?;
-        plan_file::bind(ui, &file, &raw)?;
+        let raw = plan::file::given(ui, &app.environment, &file, &args.inputs)?;
+        plan::file::bind(ui, &file, &raw)?;
     }
     let picture = drawn(&file.plan, args.format);
     if let (Some(picture), Output::Text) = (&picture, ui.output()) {

@@ -4,14 +4,16 @@ use clap::ValueEnum;
 use twinspan_engine::{Backend, Goal, PlannedStep, PlannedTask, RunState, SystemClock, foresee};
 use twinspan_plans::nearest;
 
-use crate::app::App;
-use crate::arguments::OptionalRunArg;
-use crate::error::CommandError;
-use crate::exit::Exit;
-use crate::hand_over::{self, HandOverView};
+use crate::cli::arguments::OptionalRunArg;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::failures;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
+use crate::host::cloud_kinds;
+use crate::report::hand_over::{self, HandOverView};
+use crate::runs;
 use crate::text::Text;
-use crate::ui::Ui;
-use crate::{cloud_kinds, failures, run_reference};
 
 /// Show what an identity still has to do, as a page or a script for its owner
 #[derive(Debug, clap::Args)]
@@ -41,7 +43,7 @@ enum Format {
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     let backend = app.existing()?;
-    let run = run_reference::find_or_only(&*backend, args.run.run.as_deref()).await?;
+    let run = runs::reference::find_or_only(&*backend, args.run.run.as_deref()).await?;
     let state = backend.load(run).await.map_err(failures::backend)?;
     let planned_steps = match goes_forward(&state) {
         true => foresee(&state, cloud_kinds::live(app)?.as_ref(), &SystemClock),

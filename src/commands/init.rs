@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::app::App;
-use crate::error::CommandError;
-use crate::exit::Exit;
-use crate::json::document;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::json::document;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
 use crate::text::Text;
-use crate::ui::Ui;
 
 /// Write a starter plan, its inputs and a configuration
 #[derive(Debug, clap::Args)]

@@ -2,13 +2,14 @@
 
 use twinspan_engine::{Backend, Filter, RunStatus, RunSummary};
 
-use crate::app::App;
-use crate::arguments::Output;
-use crate::error::CommandError;
-use crate::exit::Exit;
-use crate::ui::Ui;
-use crate::view::RunsView;
-use crate::{failures, rollouts};
+use crate::cli::arguments::Output;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::failures;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
+use crate::report::view::RunsView;
+use crate::runs::rollouts;
 
 /// List the runs of the journal
 #[derive(Debug, clap::Args)]

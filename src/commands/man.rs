@@ -1,10 +1,10 @@
 //! `man`: the manual, one page for each command.
 
-use crate::app::App;
-use crate::error::CommandError;
-use crate::exit::Exit;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
 use crate::text::Text;
-use crate::ui::Ui;
 
 /// Print the manual: every page, or the page of one command
 #[derive(Debug, clap::Args)]

@@ -8,14 +8,17 @@ use twinspan_engine::{Clock, Labels, Performer, Rollout, RunId, RunKey, SystemCl
 use twinspan_plans::{Catalog, Inputs};
 use twinspan_steps::readiness::{self, Asked};
 
-use crate::app::App;
-use crate::arguments::InputArgs;
-use crate::error::CommandError;
-use crate::exit::Exit;
-use crate::plan_file::PlanFile;
-use crate::preview::PreviewView;
-use crate::ui::Ui;
-use crate::{cloud_kinds, failures, plan_file, rollouts, tenant_lookup};
+use crate::cli::arguments::InputArgs;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::failures;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
+use crate::host::{cloud_kinds, tenant_lookup};
+use crate::plan;
+use crate::plan::file::PlanFile;
+use crate::report::preview::PreviewView;
+use crate::runs::rollouts;
 
 /// Show what a run would find and do in both tenants; nothing is written
 #[derive(Debug, clap::Args)]
@@ -40,7 +43,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         Err(error) => return Err(tenant_lookup::explained(&azure, error).await),
     };
     if !file.warnings.is_empty() {
-        ui.talk_text(&plan_file::diagnostics(ui, &file.warnings));
+        ui.talk_text(&plan::file::diagnostics(ui, &file.warnings));
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     // A preview begins no run: the id only marks its requests and stand-ins.
@@ -61,9 +64,9 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
 
 /// The plan, with its inputs.
 fn planned(ui: &Ui, app: &App, args: &Args, catalog: &Catalog) -> Result<(PlanFile, Inputs), CommandError> {
-    let file = plan_file::read(ui, &args.plan, catalog)?;
-    let raw = plan_file::given(ui, &app.environment, &file, &args.inputs)?;
-    let inputs = plan_file::bind(ui, &file, &raw)?;
+    let file = plan::file::read(ui, &args.plan, catalog)?;
+    let raw = plan::file::given(ui, &app.environment, &file, &args.inputs)?;
+    let inputs = plan::file::bind(ui, &file, &raw)?;
     Ok((file, inputs))
 }
 

@@ -3,12 +3,13 @@
 use twinspan_engine::{Backend, ItemView, RunState, Signal};
 use twinspan_plans::nearest;
 
-use crate::app::App;
-use crate::arguments::ReasonArg;
-use crate::error::CommandError;
-use crate::exit::Exit;
-use crate::ui::Ui;
-use crate::{failures, signals, stated_output};
+use crate::cli::arguments::ReasonArg;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::failures;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
+use crate::runs::{signals, stated_output};
 
 /// Provide an output that cannot be read; it is a claim until a check proves it
 #[derive(Debug, clap::Args)]

@@ -3,14 +3,14 @@
 use serde_json::json;
 use twinspan_engine::{Acceptance, BackendError, Clock, SystemClock, recover_journal};
 
-use crate::app::App;
-use crate::arguments::ReasonArg;
-use crate::error::CommandError;
-use crate::exit::Exit;
-use crate::failures;
-use crate::json::document;
+use crate::cli::arguments::ReasonArg;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::failures;
+use crate::cli::json::document;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
 use crate::text::{GOOD, Text, WAIT};
-use crate::ui::Ui;
 
 /// Show what a journal lost, and accept the loss
 #[derive(Debug, clap::Args)]

@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use twinspan_sim::{Fault, Lie};
 use twinspan_steps::CommandPolicy;
 
-use crate::app::App;
-use crate::arguments::InputArgs;
-use crate::error::CommandError;
-use crate::exit::Exit;
+use crate::cli::arguments::InputArgs;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
+use crate::host::step_kinds;
 use crate::rehearsal::{Next, Props, Stage};
 use crate::simulated::{self, WorldChoice};
-use crate::ui::Ui;
-use crate::{plan_file, rehearsal, step_kinds};
+use crate::{plan, rehearsal};
 
 /// Rehearse a plan against a simulated Azure, in virtual time
 #[derive(Debug, clap::Args)]
@@ -51,10 +52,10 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     let described = step_kinds::described()?;
-    let file = plan_file::read(ui, &args.plan, described.catalog())?;
-    let inputs = plan_file::bind(ui, &file, &plan_file::given(ui, &app.environment, &file, &args.inputs)?)?;
+    let file = plan::file::read(ui, &args.plan, described.catalog())?;
+    let inputs = plan::file::bind(ui, &file, &plan::file::given(ui, &app.environment, &file, &args.inputs)?)?;
     if !file.warnings.is_empty() {
-        ui.talk_text(&plan_file::diagnostics(ui, &file.warnings));
+        ui.talk_text(&plan::file::diagnostics(ui, &file.warnings));
     }
     let commands = match (args.run_commands, &app.configuration()?.command_allow) {
         (false, _) => CommandPolicy::pretend(),

@@ -7,18 +7,20 @@ use twinspan_engine::{
     SignalRow, StepKey, SystemClock, repairs,
 };
 
-use crate::app::App;
-use crate::arguments::{Output, ReasonArg, StepArg};
-use crate::drive::Driver;
-use crate::error::CommandError;
-use crate::exit::Exit;
+use crate::cli::arguments::{Output, ReasonArg, StepArg};
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::failures;
+use crate::cli::suggest::command;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
+use crate::host::cloud_kinds;
 use crate::progress::{Said, Stamps};
-use crate::repair_preview::RepairView;
-use crate::suggest::command;
+use crate::report::repair_preview::RepairView;
+use crate::report::view::VerificationView;
+use crate::runs::drive::Driver;
+use crate::runs::{self, signals, verification};
 use crate::text::STRONG;
-use crate::ui::Ui;
-use crate::view::VerificationView;
-use crate::{cloud_kinds, failures, run_reference, signals, verification};
 
 /// Repair drift: check every step again, then create, overwrite or recreate what has drifted
 #[derive(Debug, clap::Args)]
@@ -38,7 +40,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     // Report a missing journal or step before the configuration is read.
     let reader = app.existing()?;
-    let run = run_reference::find_or_latest(&*reader, args.of.run.as_deref()).await?;
+    let run = runs::reference::find_or_latest(&*reader, args.of.run.as_deref()).await?;
     let step = signals::step(&reader, run, &args.of.step).await?;
     let state = reader.load(run).await.map_err(failures::backend)?;
     repairs(&state, &step).map_err(not_repairable)?;

@@ -8,16 +8,19 @@ use twinspan_engine::{
     StepState, SystemClock, check_signal,
 };
 
-use crate::app::App;
-use crate::drive::{Driven, Driver};
-use crate::error::CommandError;
-use crate::exit::Exit;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::failures;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
+use crate::host::cloud_kinds;
+use crate::plan::unset_secrets;
 use crate::progress::{Said, Stamps};
-use crate::report::Report;
+use crate::report::summary_file::SummaryFile;
+use crate::report::view::counted;
+use crate::runs::drive::{Driven, Driver};
+use crate::runs::{self, signals};
 use crate::text::STRONG;
-use crate::ui::Ui;
-use crate::view::counted;
-use crate::{cloud_kinds, failures, run_reference, signals, unset_secrets};
 
 /// Resume runs, also after a crash, a reboot or a pause
 #[derive(Debug, clap::Args)]
@@ -58,7 +61,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         return Err(CommandError::not_found("there is no open run in this journal")
             .hint("`twinspan list` shows those that ended"));
     }
-    let report = args.report.as_deref().map(Report::at).transpose()?;
+    let report = args.report.as_deref().map(SummaryFile::at).transpose()?;
     let (mut runs, mut refused, mut from) = (Vec::new(), Vec::new(), Vec::new());
     for run in &chosen {
         let state = match backend.load(*run).await.map_err(failures::backend) {
@@ -207,13 +210,13 @@ async fn chosen(ui: &Ui, backend: &dyn Backend, args: &Args) -> Result<Vec<RunId
         return Ok(runs);
     }
     if args.runs.is_empty() {
-        let run = run_reference::find_or_only(backend, None).await?;
+        let run = runs::reference::find_or_only(backend, None).await?;
         let undone = backend.load(run).await.map_err(failures::backend)?.is_undone_now();
         return if undone && !args.undo && !args.forward { Err(only_undos(&[run])) } else { Ok(vec![run]) };
     }
     let mut runs = Vec::new();
     for text in &args.runs {
-        let run = run_reference::find(backend, text).await?;
+        let run = runs::reference::find(backend, text).await?;
         if !runs.contains(&run) {
             runs.push(run);
         }

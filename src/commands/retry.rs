@@ -2,12 +2,12 @@
 
 use twinspan_engine::Signal;
 
-use crate::app::App;
-use crate::arguments::ReasonArg;
-use crate::error::CommandError;
-use crate::exit::Exit;
-use crate::ui::Ui;
-use crate::{run_reference, signals};
+use crate::cli::arguments::ReasonArg;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
+use crate::runs::{self, signals};
 
 /// Retry now what waits, retries or has failed
 #[derive(Debug, clap::Args)]
@@ -26,10 +26,10 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let backend = app.backend()?;
     let (run, step) = match (&args.run, &args.step) {
         // A single word is a run, or a step of the only open run.
-        (Some(word), None) => match run_reference::find(&*backend, word).await {
+        (Some(word), None) => match runs::reference::find(&*backend, word).await {
             Ok(run) => (run, None),
             Err(error) if error.exit != Exit::NotFound => return Err(error),
-            Err(error) => match run_reference::find_or_only(&*backend, None).await {
+            Err(error) => match runs::reference::find_or_only(&*backend, None).await {
                 Ok(run) => (run, Some(word)),
                 Err(_) => return Err(error),
             },

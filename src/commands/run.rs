@@ -8,17 +8,21 @@ use twinspan_engine::{
     Backend, Begins, DriveOptions, NewRollout, NewRun, Performer, RunId, RunKey, SqliteBackend, SystemClock,
 };
 
-use crate::app::App;
-use crate::arguments::{InputArgs, Output, RolloutArgs};
-use crate::drive::Driver;
-use crate::error::CommandError;
-use crate::exit::Exit;
-use crate::json::document;
+use crate::cli::arguments::{InputArgs, Output, RolloutArgs};
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::failures;
+use crate::cli::json::document;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
+use crate::host::cloud_kinds;
+use crate::plan::{self, unset_secrets};
 use crate::progress::{Said, Stamps};
-use crate::report::Report;
+use crate::report::summary_file::SummaryFile;
+use crate::report::view::ended;
+use crate::runs::drive::Driver;
+use crate::runs::rollouts;
 use crate::text::STRONG;
-use crate::ui::Ui;
-use crate::{cloud_kinds, failures, plan_file, rollouts, unset_secrets};
 
 /// Start a run of a plan and drive it
 #[derive(Debug, clap::Args)]
@@ -43,14 +47,14 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     let registry = cloud_kinds::live(app)?;
-    let file = plan_file::read(ui, &args.plan, registry.catalog())?;
-    let raw = plan_file::given(ui, &app.environment, &file, &args.inputs)?;
-    let inputs = plan_file::bind(ui, &file, &raw)?;
+    let file = plan::file::read(ui, &args.plan, registry.catalog())?;
+    let raw = plan::file::given(ui, &app.environment, &file, &args.inputs)?;
+    let inputs = plan::file::bind(ui, &file, &raw)?;
     if !file.warnings.is_empty() {
-        ui.talk_text(&plan_file::diagnostics(ui, &file.warnings));
+        ui.talk_text(&plan::file::diagnostics(ui, &file.warnings));
     }
     unset_secrets::refuse(app, &file.plan, &inputs)?;
-    let report = args.report.as_deref().map(Report::at).transpose()?;
+    let report = args.report.as_deref().map(SummaryFile::at).transpose()?;
     let key = rollouts::key(args.rollout.key.as_deref(), &file.plan, &inputs)?;
     let rollout = NewRollout {
         key: key.clone(),
@@ -103,7 +107,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
 /// Warns of another open run of the key: two runs wait for each other where they change the same resource.
 async fn say_open(ui: &Ui, backend: &SqliteBackend, key: &RunKey) -> Result<(), CommandError> {
     let runs = rollouts::runs(backend, key).await?;
-    for open in runs.iter().filter(|run| !crate::view::ended(&run.status)) {
+    for open in runs.iter().filter(|run| !ended(&run.status)) {
         let short = open.run.short();
         ui.warn(&format!(
             "run {short} of key {key} is open too; to continue it instead: twinspan resume {short}"

@@ -2,13 +2,14 @@
 
 use twinspan_engine::{Backend, Clock, Filter, SystemClock};
 
-use crate::app::App;
-use crate::arguments::OptionalRunArg;
-use crate::error::CommandError;
-use crate::exit::Exit;
-use crate::ui::Ui;
-use crate::view::{Facts, RunView, StepView};
-use crate::{failures, run_reference};
+use crate::cli::arguments::OptionalRunArg;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::failures;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
+use crate::report::view::{Facts, RunView, StepView};
+use crate::runs;
 
 /// Show the status of a run
 #[derive(Debug, clap::Args)]
@@ -22,7 +23,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     let backend = app.existing()?;
-    let run = run_reference::find_or_latest(&*backend, args.run.run.as_deref()).await?;
+    let run = runs::reference::find_or_latest(&*backend, args.run.run.as_deref()).await?;
     let state = backend.load(run).await.map_err(failures::backend)?;
     // Only the list knows whether a process drives the run; the events do not.
     let listed = backend.list(Filter::default()).await.map_err(failures::backend)?;

@@ -11,14 +11,14 @@ use serde_json::Value;
 use twinspan_engine::{Clock, SystemClock};
 use twinspan_sim::listener::{Bound, Options, Served, write_ready};
 
-use crate::app::App;
-use crate::error::CommandError;
-use crate::exit::Exit;
-use crate::interrupts::Interrupts;
-use crate::json::document;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::interrupts::Interrupts;
+use crate::cli::json::document;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
 use crate::simulated::{self, WorldChoice};
 use crate::text::{STRONG, Text};
-use crate::ui::Ui;
 
 /// Serve the simulated Azure on loopback
 #[derive(Debug, clap::Args)]

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use twinspan_engine::{Backend, Signal};
 
-use crate::app::App;
-use crate::arguments::{ReasonArg, StepArg};
-use crate::error::CommandError;
-use crate::exit::Exit;
-use crate::ui::Ui;
-use crate::{failures, signals, stated_output};
+use crate::cli::arguments::{ReasonArg, StepArg};
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::failures;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
+use crate::runs::{signals, stated_output};
 
 /// Skip a step
 #[derive(Debug, clap::Args)]

@@ -2,13 +2,14 @@
 
 use serde_json::json;
 
-use crate::app::App;
-use crate::error::CommandError;
-use crate::exit::Exit;
-use crate::json::document;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::json::document;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
+use crate::host::step_kinds;
+use crate::report;
 use crate::text::Text;
-use crate::ui::Ui;
-use crate::{docs, step_kinds};
 
 /// List the step kinds, or describe one
 #[derive(Debug, clap::Args)]
@@ -35,6 +36,6 @@ pub(crate) async fn run(ui: &Ui, _app: &App, args: Args) -> Result<Exit, Command
         return Err(CommandError::not_found(format!("there is no step kind {name}"))
             .hint("`twinspan steps` lists every kind"));
     };
-    ui.data(&document(json!({ "kind": kind })), || Text::document(&docs::kind_text(kind)))?;
+    ui.data(&document(json!({ "kind": kind })), || Text::document(&report::reference::kind_text(kind)))?;
     Ok(Exit::Done)
 }

@@ -1,9 +1,9 @@
 //! `supervise`: the process that runs the program of a `command` step. Not for people: the driver starts it.
 
-use crate::app::App;
-use crate::error::CommandError;
-use crate::exit::Exit;
-use crate::ui::Ui;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
 
 /// Run the program that the lock file on standard input names
 #[derive(Debug, clap::Args)]

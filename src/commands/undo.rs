@@ -7,16 +7,18 @@ use twinspan_engine::{
     SignalRow, SqliteBackend, SystemClock,
 };
 
-use crate::app::App;
-use crate::arguments::ReasonArg;
-use crate::drive::{Driven, Driver};
-use crate::error::CommandError;
-use crate::exit::Exit;
+use crate::cli::arguments::ReasonArg;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::failures;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
+use crate::host::{cloud_kinds, step_kinds};
 use crate::progress::{Said, Stamps};
+use crate::report::undo_preview::{UndoView, UndoViews};
+use crate::runs::drive::{Driven, Driver};
+use crate::runs::{self, rollouts};
 use crate::text::STRONG;
-use crate::ui::Ui;
-use crate::undo_preview::{UndoView, UndoViews};
-use crate::{cloud_kinds, failures, rollouts, run_reference, step_kinds};
 
 /// Undo a run: delete what it created, in reverse order
 #[derive(Debug, clap::Args)]
@@ -104,7 +106,7 @@ async fn chosen(
     args: &Args,
 ) -> Result<(Option<RunKey>, Vec<RunState>), CommandError> {
     let Some(text) = &args.key else {
-        let run = run_reference::find_or_only_of_all(reader, args.run.as_deref()).await?;
+        let run = runs::reference::find_or_only_of_all(reader, args.run.as_deref()).await?;
         return Ok((None, vec![reader.load(run).await.map_err(failures::backend)?]));
     };
     let key = rollouts::given_key(text)?;

@@ -4,16 +4,17 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::app::App;
-use crate::arguments::InputArgs;
-use crate::error::CommandError;
-use crate::exit::Exit;
-use crate::graph::OrderView;
-use crate::json::document;
+use crate::cli::arguments::InputArgs;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::json::document;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
+use crate::host::step_kinds;
+use crate::plan::{self, advice};
+use crate::report::graph::OrderView;
+use crate::report::view::counted;
 use crate::text::{GOOD, Text};
-use crate::ui::Ui;
-use crate::view::counted;
-use crate::{advice, plan_file, step_kinds};
 
 /// Check a plan without network access
 #[derive(Debug, clap::Args)]
@@ -27,12 +28,12 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     let registry = step_kinds::described()?;
-    let file = plan_file::read(ui, &args.plan, registry.catalog())?;
-    let raw = plan_file::given(ui, &app.environment, &file, &args.inputs)?;
+    let file = plan::file::read(ui, &args.plan, registry.catalog())?;
+    let raw = plan::file::given(ui, &app.environment, &file, &args.inputs)?;
     // Without inputs only the plan is checked; `run` reports missing inputs.
     let bound = !raw.is_empty();
     let advice = match bound {
-        true => advice::of(&file.plan, &plan_file::bind(ui, &file, &raw)?),
+        true => advice::of(&file.plan, &plan::file::bind(ui, &file, &raw)?),
         false => Vec::new(),
     };
     let order = OrderView::new(&file.plan);
@@ -40,7 +41,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let steps = outline.iter().filter(|item| item.uses.is_some()).count();
     let blocks = outline.len() - steps;
     if !file.warnings.is_empty() {
-        ui.talk_text(&plan_file::diagnostics(ui, &file.warnings));
+        ui.talk_text(&plan::file::diagnostics(ui, &file.warnings));
     }
     let view = document(json!({
         "valid": true,

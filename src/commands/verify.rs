@@ -7,14 +7,16 @@ use twinspan_engine::{
     repairs,
 };
 
-use crate::app::App;
-use crate::arguments::{Output, ReasonArg};
-use crate::error::CommandError;
-use crate::exit::Exit;
-use crate::suggest::command;
-use crate::ui::Ui;
-use crate::view::{VerificationView, VerificationsView};
-use crate::{cloud_kinds, failures, run_reference, verification};
+use crate::cli::arguments::{Output, ReasonArg};
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::failures;
+use crate::cli::suggest::command;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
+use crate::host::cloud_kinds;
+use crate::report::view::{VerificationView, VerificationsView};
+use crate::runs::{self, verification};
 
 /// Verify a run: read everything again that it proved, and report drift; nothing is written
 #[derive(Debug, clap::Args)]
@@ -36,7 +38,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let backend = app.open(Arc::clone(&registry))?;
     let performer = Arc::new(Performer::new(registry, Arc::new(SystemClock)));
     if !args.all {
-        let run = run_reference::find_or_only_of_all(&*backend, args.run.as_deref()).await?;
+        let run = runs::reference::find_or_only_of_all(&*backend, args.run.as_deref()).await?;
         let view = of(app, &backend, &performer, run, args.reason.reason).await?;
         ui.data(&view, || view.text(ui.width()))?;
         return Ok(view.ends);

@@ -9,14 +9,15 @@ use twinspan_engine::{
     SystemClock, fold,
 };
 
-use crate::app::App;
-use crate::arguments::OptionalRunArg;
-use crate::error::CommandError;
-use crate::exit::Exit;
+use crate::cli::arguments::OptionalRunArg;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::failures;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
+use crate::report::view::{Facts, Page, RunView, ended, is_blocked};
 use crate::text::{DIM, GOOD, Text, WAIT};
-use crate::ui::Ui;
-use crate::view::{Facts, Page, RunView, ended, is_blocked};
-use crate::{failures, progress, run_reference};
+use crate::{progress, runs};
 
 /// Wait until a run reaches a state, without driving it
 #[derive(Debug, clap::Args)]
@@ -63,7 +64,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let limit = args.timeout.as_deref().map(limit).transpose()?;
     let wanted = Wanted::parse(&args.wanted)?;
     let backend = app.existing()?;
-    let run = run_reference::find_or_latest(&*backend, args.run.run.as_deref()).await?;
+    let run = runs::reference::find_or_latest(&*backend, args.run.run.as_deref()).await?;
     let mut state = backend.load(run).await.map_err(failures::backend)?;
     wanted.check(run, &state)?;
     let deadline = limit.map(|limit| SystemClock.now().saturating_add(limit).unwrap_or(Timestamp::MAX));

@@ -4,18 +4,19 @@ use jiff::Timestamp;
 use serde::Serialize;
 use twinspan_engine::{Backend, Clock, Event, Recorded, StepEvent, SystemClock};
 
-use crate::app::App;
-use crate::arguments::StepArg;
-use crate::error::CommandError;
-use crate::exit::Exit;
-use crate::json::SCHEMA;
-use crate::text::{DIM, STRONG, Text};
-use crate::ui::Ui;
-use crate::view::{
-    EventView, Motion, Page, StepView, TranscriptView, Words, origin_word, resume, stamp, step,
+use crate::cli::arguments::StepArg;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::failures;
+use crate::cli::json::SCHEMA;
+use crate::cli::ui::Ui;
+use crate::host::app::App;
+use crate::report::view::{
+    EventView, Motion, Page, StepView, TranscriptView, Words, origin_word, resume, signal_word, stamp, step,
     write_transcripts,
 };
-use crate::{drive, failures, run_reference, signals};
+use crate::runs::{self, drive, signals};
+use crate::text::{DIM, STRONG, Text};
 
 /// Show the evidence for one step
 #[derive(Debug, clap::Args)]
@@ -39,7 +40,7 @@ struct WhyView<'a> {
 
 pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandError> {
     let backend = app.existing()?;
-    let run = run_reference::find_or_latest(&*backend, args.of.run.as_deref()).await?;
+    let run = runs::reference::find_or_latest(&*backend, args.of.run.as_deref()).await?;
     let key = signals::step(&backend, run, &args.of.step).await?;
     let state = backend.load(run).await.map_err(failures::backend)?;
     let item = state.find(&key).ok_or_else(|| CommandError::not_found(format!("no step {key}")))?;
@@ -47,7 +48,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     // A takeover is evidence if a write was open: the previous driver received its response.
     let mut open = false;
     events.retain(|recorded| match &recorded.event {
-        Event::SignalTaken { signal, .. } => crate::view::signal_word(signal).contains(&*key.0),
+        Event::SignalTaken { signal, .. } => signal_word(signal).contains(&*key.0),
         Event::DriverTook { .. } => open,
         Event::Verified { findings, .. } => findings.iter().any(|finding| finding.step == key),
         event if step(event) == Some(&key) => {

@@ -10,10 +10,10 @@ use twinspan_steps::{
 };
 
 use super::Check;
-use crate::app::App;
-use crate::clouds;
-use crate::configuration::kind_name;
-use crate::secrets::Secrets;
+use crate::host::app::App;
+use crate::host::clouds;
+use crate::host::configuration::kind_name;
+use crate::host::secrets::Secrets;
 
 /// Whether the configuration can be read.
 pub(super) fn check(app: &App, checks: &mut Vec<Check>) -> bool {

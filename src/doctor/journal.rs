@@ -10,9 +10,10 @@ use twinspan_engine::{
 };
 
 use super::{Check, machine};
-use crate::app::App;
-use crate::view::counted;
-use crate::{failures, step_kinds};
+use crate::cli::failures;
+use crate::host::app::{App, is_there};
+use crate::host::step_kinds;
+use crate::report::view::{counted, ended};
 
 /// Facts of the journal that other checks use.
 #[derive(Debug, Default)]
@@ -27,7 +28,7 @@ pub(crate) struct CheckResult {
 
 /// Checks the journal.
 pub(super) async fn check(app: &App, path: &Path, checks: &mut Vec<Check>) -> CheckResult {
-    let there = crate::app::is_there(path);
+    let there = is_there(path);
     if let Err(error) = &there {
         checks.push(Check::failed("journal", error));
         return CheckResult::default();
@@ -213,7 +214,7 @@ async fn check_open_run(
     identities: &mut BTreeSet<String>,
     checks: &mut Vec<Check>,
 ) {
-    if crate::view::ended(&run.status) {
+    if ended(&run.status) {
         return;
     }
     let Ok(state) = backend.load(run.run).await else { return };

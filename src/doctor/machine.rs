@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use twinspan_engine::{Clock, SystemClock};
 
 use super::Check;
-use crate::view::{between, stamp};
+use crate::report::view::{between, stamp};
 
 const MIB: u64 = 1 << 20;
 

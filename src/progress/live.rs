@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use twinspan_encode::terminal;
 use twinspan_engine::{Phase, StepEvent, StepKey};
 
-use crate::view::{ahead, between};
+use crate::report::view::{ahead, between};
 
 /// Maximum number of live lines.
 const MOST: usize = 12;

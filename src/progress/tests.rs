@@ -5,8 +5,9 @@ use twinspan_engine::{
 use twinspan_plans::Inputs;
 
 use super::*;
-use crate::ui::Overheard;
-use crate::{plan_file, step_kinds};
+use crate::cli::ui::Overheard;
+use crate::host::step_kinds;
+use crate::plan;
 
 #[test]
 fn a_dot_in_a_key_does_not_end_a_segment() {
@@ -47,7 +48,7 @@ async fn waiting(output: Output) -> Waiting {
     let path = folder.path().join("plan.yaml");
     std::fs::write(&path, GATED).unwrap();
     let registry = step_kinds::described().unwrap();
-    let file = plan_file::read(&ui, &path, registry.catalog()).unwrap();
+    let file = plan::file::read(&ui, &path, registry.catalog()).unwrap();
     let clock = Arc::new(VirtualClock::new(Timestamp::from_second(1_767_600_000).unwrap()));
     let opening = Opening::rehearsal(Arc::clone(&registry), clock.clone());
     let backend = SqliteBackend::open(&folder.path().join("journal.db"), opening).unwrap();

@@ -13,8 +13,8 @@ use twinspan_steps::{
 };
 
 use super::people;
-use crate::error::CommandError;
-use crate::plan_identities::PlanIdentities;
+use crate::cli::error::CommandError;
+use crate::plan::identities::PlanIdentities;
 
 /// Credentials of every identity of the plan. An identity that neither the world nor `chosen` names signs in as its
 /// steps suggest.

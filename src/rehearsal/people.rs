@@ -6,10 +6,10 @@ use twinspan_engine::Actor;
 use twinspan_plans::Inputs;
 
 use super::credentials::texts;
-use crate::arguments::Output;
+use crate::cli::arguments::Output;
+use crate::cli::ui::Ui;
 use crate::progress::elapsed;
 use crate::text::{DIM, STRONG};
-use crate::ui::Ui;
 
 /// Time until a simulated person accepts an invitation.
 pub(super) const ANSWERS_MAIL_AFTER: SignedDuration = SignedDuration::from_mins(7);

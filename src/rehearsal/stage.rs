@@ -17,14 +17,15 @@ use twinspan_steps::{Azure, Cloud, CommandPolicy, Wire, registry};
 use super::credentials::{self, Roles};
 use super::people::{self, Act};
 use super::view::{Next, RehearsalView};
-use crate::drive::{Driven, Driver};
-use crate::error::CommandError;
-use crate::exit::Exit;
-use crate::plan_file::PlanFile;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
+use crate::cli::failures;
+use crate::cli::ui::Ui;
+use crate::host::step_kinds;
+use crate::plan::file::PlanFile;
 use crate::progress::{Said, Stamps};
+use crate::runs::drive::{Driven, Driver};
 use crate::simulated::InProcessWorld;
-use crate::ui::Ui;
-use crate::{failures, step_kinds};
 
 /// Start time of every rehearsal, a Monday morning. It is fixed so that the same seed gives the same journal.
 const BEGIN: i64 = 1_767_600_000;

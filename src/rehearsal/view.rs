@@ -7,11 +7,11 @@ use serde::Serialize;
 use twinspan_engine::Origin;
 
 use super::people::Act;
-use crate::exit::Exit;
-use crate::json::SCHEMA;
-use crate::suggest::{command, word};
+use crate::cli::exit::Exit;
+use crate::cli::json::SCHEMA;
+use crate::cli::suggest::{command, word};
+use crate::report::view::{EvidenceView, Page, RunView, span};
 use crate::text::{DIM, STRONG, Text, Width};
-use crate::view::{EvidenceView, Page, RunView, span};
 
 /// A whole rehearsal.
 #[derive(Serialize)]

@@ -248,7 +248,7 @@ fn a_panic_of_any_thread_ends_the_process_with_70_and_the_run_goes_on() {
     let output = command.output().unwrap();
     let err = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(70), "{err}");
-    assert!(err.contains("internal error (bug) at src/held_commit.rs:"), "{err}");
+    assert!(err.contains("internal error (bug) at src/host/held_commit.rs:"), "{err}");
     assert!(Path::new(&held).exists());
     home.run(&["resume"]).expect(0);
     let repeated: Vec<_> = azure.created().into_iter().filter(|(_, times)| *times != 1).collect();

@@ -2,7 +2,7 @@
 //! writes that take 50 ms to arrive and 50 ms to respond. The oracle is the simulator: the requests that it received
 //! and what it did.
 //!
-//! Windows whose edge is a commit are found by [`TWINSPAN_HOLD_COMMIT`](../../src/held_commit.rs), which exists in
+//! Windows whose edge is a commit are found by [`TWINSPAN_HOLD_COMMIT`](../../src/host/held_commit.rs), which exists in
 //! test builds only; those in flight are found from outside, in the simulator's list. The real state of each write
 //! at a kill is derived afterwards, from the journal and the simulator; that is what is counted.
 

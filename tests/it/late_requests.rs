@@ -1,6 +1,6 @@
 //! Over real sockets: a request takes effect after its driver was killed and the run was undone, and a journal is
 //! restored from a backup. The oracle is the simulator's ledger. The request window of these processes is two
-//! seconds ([`TWINSPAN_REQUEST_WINDOW`](../../src/request_windows.rs), test builds only).
+//! seconds ([`TWINSPAN_REQUEST_WINDOW`](../../src/host/request_windows.rs), test builds only).
 
 use std::collections::BTreeSet;
 use std::fs;

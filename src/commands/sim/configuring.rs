@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::error::CommandError;
-use crate::exit::Exit;
+use crate::cli::error::CommandError;
+use crate::cli::exit::Exit;
 
 /// The first line of a file that this command may overwrite, for new ports.
 const OURS: &str = "# Written by `twinspan sim --configure`; written again at its next start.\n";
