@@ -134,14 +134,14 @@ impl Stage {
             let options = options.clone();
             let from = [(self.run, self.shown)];
             let driven = self.driver.drive(ui, &[self.run], &from, options).await?;
-            let state = self.driver.backend.load(self.run).await.map_err(failures::backend)?;
-            self.shown = Seq(state.seq().0 + 1);
             let status = driven.runs.first().map(|(_, status)| status);
             let waits = matches!(status, Some(RunStatus::Waiting { .. } | RunStatus::Undoing));
-            if driven.stopped.is_some() || !waits {
+            if driven.stopped.is_some() || !waits || self.manual {
                 return Ok(driven);
             }
-            if self.manual || !self.people_act(ui, &state).await? {
+            let state = self.driver.backend.load(self.run).await.map_err(failures::backend)?;
+            self.shown = Seq(state.seq().0 + 1);
+            if !self.people_act(ui, &state).await? {
                 return Ok(driven);
             }
         }

@@ -23,8 +23,8 @@ struct Due {
 /// Makes all due decisions.
 pub(crate) fn settle(world: &mut World, at: Timestamp) {
     world.network.purge(at);
-    let mut due = pairs(world);
-    due.extend(shortcuts(world));
+    let mut due = pairs(world, at);
+    due.extend(shortcuts(world, at));
     due.retain(|d| d.at <= at);
     due.sort_by(|a, b| (a.at, &a.halves).cmp(&(b.at, &b.halves)));
     for d in due {
@@ -72,9 +72,14 @@ fn matches(world: &World, ours: &Resource, theirs: &Resource) -> bool {
         && tenant.is_some_and(|tenant| tenant.eq_ignore_ascii_case(ours.text("tenantId")))
 }
 
-fn pairs(world: &World) -> Vec<Due> {
+/// Pending sides that may connect at `at`: none connects before its own delay has passed.
+fn ripe(world: &World, at: Timestamp) -> impl Iterator<Item = &Resource> {
+    world.network.pending().filter(move |half| lag(world, half.since) <= at)
+}
+
+fn pairs(world: &World, at: Timestamp) -> Vec<Due> {
     let mut due = Vec::new();
-    for half in world.network.pending() {
+    for half in ripe(world, at) {
         let other = other_kind(half.kind);
         for partner in world.network.linked(scope_of(half), manager_of(half), other) {
             // Two Pending sides would be found twice.
@@ -105,9 +110,9 @@ fn in_order<'a>(half: &'a Resource, partner: &'a Resource) -> (&'a Resource, &'a
 }
 
 /// Sides that need no other: the manager's own scope contains the scope, or the world's lies say so.
-fn shortcuts(world: &World) -> Vec<Due> {
+fn shortcuts(world: &World, at: Timestamp) -> Vec<Due> {
     let mut due = Vec::new();
-    for half in world.network.pending() {
+    for half in ripe(world, at) {
         let by_own_scope = half.shortcut && covered_by_own_scope(world, half);
         if by_own_scope || world.tells(Lie::OneHalfEnough) {
             due.push(Due { at: lag(world, half.since), halves: vec![key(&half.id)], by_own_scope });
