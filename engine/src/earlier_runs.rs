@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::event::{Origin, Outcome};
 use crate::ids::{RunId, StepKey};
+use crate::observation::{id_of, is_same_id};
 use crate::rollout::Resource;
 use crate::rollout::{Created, EarlierRun, RunKey, resource};
 use crate::signal::SignalRefused;
@@ -55,8 +56,10 @@ impl RunState {
         self.items().filter_map(created).collect()
     }
 
-    /// Whether one of its steps describes this resource of an earlier run.
-    fn contains(&self, run: RunId, created: &Created) -> bool {
+    /// Whether one of its steps describes this resource of an earlier run, or found it: under another name, or only to
+    /// read it.
+    fn contains(&self, run: RunId, created: &Created, outputs: Option<&Value>) -> bool {
+        let id = id_of(outputs);
         self.items().any(|item| {
             let Some(record) = item.step() else { return false };
             let Some(step) = self.plan().node(item.node).step() else { return false };
@@ -70,7 +73,11 @@ impl RunState {
             let skipped = matches!(record.state, StepState::Skipped { .. })
                 && item.key == created.step
                 && step.uses == created.kind;
-            named || claimed || skipped
+            let found = id.is_some_and(|id| {
+                let own = record.proof.as_ref().and_then(|proof| id_of(Some(&proof.output)));
+                own.is_some_and(|own| is_same_id(own, id))
+            });
+            named || claimed || skipped || found
         })
     }
 
@@ -97,8 +104,8 @@ pub fn left_over(latest: &RunState, others: &[RunState]) -> Vec<LeftOver> {
         }
         for created in created {
             let first = seen.insert((created.kind.clone(), created.claims.clone()));
-            if first && !latest.contains(run, &created) {
-                let outputs = owner.find(&created.step).and_then(|item| item.outputs()).cloned();
+            let outputs = owner.find(&created.step).and_then(|item| item.outputs()).cloned();
+            if first && !latest.contains(run, &created, outputs.as_ref()) {
                 left.push(LeftOver { run, step: created.step, outputs });
             }
         }

@@ -419,7 +419,7 @@ pub enum Origin {
     Created,
     /// This run updated a pre-existing resource.
     Updated,
-    /// It exists, but it is not proven that this run created it: undo keeps it.
+    /// It exists, but it is not proven that this run created it: undo asks for a decision.
     Unproven,
     /// An ended run of the same key created and keeps it; this run found it as wanted, or updated it.
     EarlierRun,

@@ -77,7 +77,9 @@ pub use journal::{
     Acceptance, CutPoint, CutPoints, Durability, Examination, JournalReport, LEASE, Mode, Opening, Remarks,
     Sharing, Transcript, Wider, belongs_to_another, examine as examine_journal, recover as recover_journal,
 };
-pub use observation::{Applied, Evidence, Guarded, Marker, Observed, Phase, ReadProof, Readiness, Undone};
+pub use observation::{
+    Applied, Evidence, Guarded, Marker, Observed, Phase, ReadProof, Readiness, Undone, id_of,
+};
 pub use perform::{Performer, panic_becomes_failure};
 pub use permission::Permission;
 pub use planned_steps::{PlannedStep, PlannedTask, foresee};

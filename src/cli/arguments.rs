@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::cli::suggest::word;
+
 /// The options of every command.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Global options")]
@@ -79,6 +81,14 @@ impl InputArgs {
     /// Whether any input was given.
     pub(crate) fn is_given(&self) -> bool {
         !self.input.is_empty() || !self.inputs.is_empty() || !self.input_env.is_empty()
+    }
+
+    /// The same arguments for another command, each after a space; empty: none were given. No secret is among them: of a
+    /// secret only a reference may be given.
+    pub(crate) fn repeated(&self) -> String {
+        let flags = [("--input", &self.input), ("--inputs", &self.inputs), ("--input-env", &self.input_env)];
+        let given = flags.iter().flat_map(|(flag, values)| values.iter().map(move |value| (flag, value)));
+        given.map(|(flag, value)| format!(" {flag} {}", word(value))).collect()
     }
 }
 

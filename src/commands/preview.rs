@@ -56,7 +56,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     let seen = preview(Arc::clone(&file.plan), inputs, run, rollout, performer).await.map_err(failed)?;
     let steps = Asked::all(&file.plan, &seen);
     let ready = readiness::look(&azure, &clock, run, &steps).await.map_err(failed)?;
-    let view = PreviewView::new(&file.plan, &args.plan, &seen, &ready, run);
+    let view = PreviewView::new(&file.plan, (&args.plan, &args.inputs.repeated()), &seen, &ready, run);
     let words = view.words(run, &seen);
     ui.data(&words.data(&view)?, || view.text(ui.width()).map(|text| words.text(text)))?;
     Ok(view.exit(args.detailed_exitcode))

@@ -77,7 +77,12 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
     if args.undo && driven.stopped.is_none() {
         driven = stage.take_back(ui).await?;
     }
-    let next = Next { plan: &args.plan, journal: app.journal_flag() };
+    let next = Next {
+        plan: &args.plan,
+        inputs: args.inputs.repeated(),
+        has_inputs: !file.plan.inputs.is_empty(),
+        journal: app.journal_flag(),
+    };
     let view = stage.view(&driven, &next).await?;
     ui.data(&view, || view.text(ui.width()))?;
     Ok(driven.stopped.unwrap_or(view.exit()))

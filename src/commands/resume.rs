@@ -154,7 +154,15 @@ async fn call_undo_off(
         .filter(|item| matches!(item.state(), Some(StepState::Undone(_))))
         .map(|item| item.key().to_string())
         .collect();
+    let sent = state.steps().filter(|item| item.state().is_some_and(StepState::is_deleting)).count();
+    if sent > 0 {
+        ui.talk(&format!(
+            "{} sent and not yet proven: the run first reads what became of it",
+            counted(sent, "delete request")
+        ));
+    }
     ui.talk(&match deleted.len() {
+        0 if sent > 0 => "undo called off; nothing else is deleted so far".to_owned(),
         0 => "undo called off; nothing is deleted so far".to_owned(),
         count => format!(
             "undo called off; {} deleted so far and created again: {}",

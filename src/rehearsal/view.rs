@@ -70,13 +70,21 @@ struct ProvenView {
 /// Commands after a rehearsal. Its run is over, and its journal cannot be continued.
 pub(crate) struct Next<'a> {
     pub(crate) plan: &'a Path,
+    /// The arguments that gave its inputs, as [`InputArgs::repeated`] writes them.
+    ///
+    /// [`InputArgs::repeated`]: crate::cli::arguments::InputArgs::repeated
+    pub(crate) inputs: String,
+    /// Whether the plan has inputs.
+    pub(crate) has_inputs: bool,
     /// The journal, if it is kept.
     pub(crate) journal: Option<PathBuf>,
 }
 
 impl Next<'_> {
     pub(super) fn put(&self, run: &mut RunView) {
-        let plan = word(&self.plan.display().to_string());
+        let plan = format!("{}{}", word(&self.plan.display().to_string()), self.inputs);
+        // Without arguments the rehearsal used the plan's example inputs.
+        let inputs = if self.has_inputs && self.inputs.is_empty() { " --inputs FILE" } else { "" };
         let troubled = run.steps.iter().find(|step| step.error.is_some() || step.decision.is_some());
         run.next = match (troubled, &self.journal) {
             (Some(step), Some(journal)) => {
@@ -86,7 +94,7 @@ impl Next<'_> {
                 format!("twinspan rehearse {plan} --journal FILE"),
                 command(&["--journal", "FILE", "why", &run.short, &step.step]),
             ],
-            (None, _) if run.status.ended => vec![format!("twinspan run {plan} --inputs FILE")],
+            (None, _) if run.status.ended => vec![format!("twinspan run {plan}{inputs}")],
             (None, _) => vec![format!("twinspan rehearse {plan}")],
         };
         run.suggestions.clear();

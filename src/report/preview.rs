@@ -22,6 +22,7 @@ use twinspan_steps::readiness::{Entrance, Readiness};
 
 use crate::cli::exit::Exit;
 use crate::cli::json::SCHEMA;
+use crate::cli::suggest::word;
 use crate::report::graph::{OrderView, OrderedStep};
 
 use step::StepView;
@@ -92,7 +93,14 @@ struct Ends {
 }
 
 impl PreviewView {
-    pub(crate) fn new(plan: &Plan, file: &Path, preview: &Preview, ready: &Readiness, run: RunId) -> Self {
+    /// `inputs`: the arguments that gave the plan's inputs, for the next command.
+    pub(crate) fn new(
+        plan: &Plan,
+        (file, inputs): (&Path, &str),
+        preview: &Preview,
+        ready: &Readiness,
+        run: RunId,
+    ) -> Self {
         let mut steps: Vec<&Previewed> = preview.steps.iter().collect();
         // In plan order: readers compare the preview with the plan or the document.
         steps.sort_by_key(|step| step.node);
@@ -118,10 +126,10 @@ impl PreviewView {
             }
         }
         let tenants = TenantView::all(plan, &steps, ready, &refusals, run);
-        let file = file.display();
+        let file = word(&file.display().to_string());
         let next = match counts.fails {
-            0 => format!("twinspan run {file} --inputs FILE --until-blocked"),
-            _ => format!("twinspan preview {file} --inputs FILE, after you correct what would fail"),
+            0 => format!("twinspan run {file}{inputs} --until-blocked"),
+            _ => format!("twinspan preview {file}{inputs}, after you correct what would fail"),
         };
         PreviewView {
             schema: SCHEMA,

@@ -3,12 +3,12 @@
 use serde::Serialize;
 use serde_json::Value;
 use twinspan_engine::{
-    Choice, DriftState, Identity, ItemView, Origin, Repair, RunId, RunState, StepKey, StepState,
+    Choice, DriftState, Identity, ItemView, Origin, Repair, RunId, RunState, StepKey, StepState, id_of,
 };
 
 use crate::cli::error::CommandError;
 use crate::cli::json::SCHEMA;
-use crate::report::view::{FindingView, Page, id_of};
+use crate::report::view::{FindingView, Page};
 use crate::text::{DIM, STRONG, Text, WAIT, Width};
 
 /// What `repair` shows before the confirmation.

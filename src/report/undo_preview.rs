@@ -1,12 +1,12 @@
 //! The preview of an undo: what it would delete, in order, and what it would keep, with the reason.
 
 use serde::Serialize;
-use twinspan_engine::{Ensure, ItemView, Origin, Registry, RunId, RunKey, RunState, StepState};
+use twinspan_engine::{Ensure, ItemView, Origin, Registry, RunId, RunKey, RunState, StepState, id_of};
 
 use crate::cli::error::CommandError;
 use crate::cli::json::SCHEMA;
 use crate::cli::ui::Ui;
-use crate::report::view::{Page, id_of};
+use crate::report::view::Page;
 use crate::text::{DIM, STRONG, Text, WAIT, Width};
 
 /// What `undo --preview` shows. The undo itself reads again and decides about ownership.
@@ -35,6 +35,8 @@ struct Kept {
     reason: String,
 }
 
+const UNPROVEN: &str = "it is not proven that this run created it: undo asks for a decision";
+
 /// Why undo never deletes resources of this kind.
 fn keeps_always(registry: &Registry, item: ItemView<'_>) -> Option<&'static str> {
     registry.kind(item.uses()?)?.rules().keeps
@@ -62,7 +64,7 @@ impl UndoView {
                     keeps.push(Kept { step, reason: format!("run {by} created it and keeps it") });
                 }
                 Some(Origin::Unproven) => {
-                    keeps.push(Kept { step, reason: "it is not proven that this run created it".to_owned() });
+                    keeps.push(Kept { step, reason: UNPROVEN.to_owned() });
                 }
                 Some(Origin::Deleted) => {
                     let reason = "deleted because of `ensure: absent`: it is not created again".to_owned();

@@ -26,7 +26,7 @@ pub(crate) use next::resume;
 pub(crate) use page::Page;
 pub(crate) use run::{Facts, RunView};
 pub(crate) use status::{ended, exit, is_blocked};
-pub(crate) use step::{EvidenceView, StepView, id_of};
+pub(crate) use step::{EvidenceView, StepView};
 pub(crate) use summary::RunsView;
 pub(crate) use text::counted;
 pub(crate) use time::{ahead, between, span, stamp};

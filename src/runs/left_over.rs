@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use twinspan_engine::{
     Backend, DriveOptions, RunId, RunKey, RunState, RunStatus, Seq, Signal, SignalId, SignalRow, StepKey,
-    left_over,
+    id_of, left_over,
 };
 
 use crate::cli::error::CommandError;
 use crate::cli::failures;
 use crate::cli::ui::Ui;
 use crate::host::app::App;
-use crate::report::view::{counted, id_of};
+use crate::report::view::counted;
 use crate::runs::drive::Driver;
 use crate::runs::rollouts;
 use crate::text::{STRONG, WAIT};

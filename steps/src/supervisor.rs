@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 use tokio::process::{Child, Command};
+use tokio::time::Instant;
 use twinspan_engine::{FailureClass, StepError};
 use uuid::Uuid;
 
@@ -107,13 +108,15 @@ impl Supervisor {
             .stderr(Stdio::null())
             .spawn();
         let mut child = match child {
-            Ok(child) => Supervising(child),
+            Ok(child) => {
+                Supervising { child, ends_itself: Instant::now() + order.timeout.saturating_sub(LAST) }
+            }
             Err(error) => {
                 files.forget();
                 return Err(unusable(error));
             }
         };
-        let ended = child.0.wait().await;
+        let ended = child.child.wait().await;
         let lost = |why: &str| {
             let what = format!("program {name}: its supervisor {why}, and how the program ended is unknown");
             StepError::new(FailureClass::Transient, what).unknown()
@@ -132,13 +135,24 @@ impl Supervisor {
 /// Guards the removal of old records, once in each process.
 static PRUNED: std::sync::Once = std::sync::Once::new();
 
+/// So long before its time limit a program is left to its supervisor, which then ends it, and records why. The time limit of
+/// the step begins a little earlier and would be taken for a driver that stops.
+const LAST: Duration = Duration::from_secs(1);
+
 /// A supervisor process that is awaited. Dropping it ends the program.
-struct Supervising(Child);
+struct Supervising {
+    child: Child,
+    /// From then on the supervisor ends the program soon without being told.
+    ends_itself: Instant,
+}
 
 impl Drop for Supervising {
     fn drop(&mut self) {
+        if Instant::now() >= self.ends_itself {
+            return;
+        }
         // Not awaited yet, so the process still exists (at least as a zombie) and its id is not reused.
-        if let Some(process) = self.0.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)) {
+        if let Some(process) = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)) {
             let _ = rustix::process::kill_process(process, Signal::TERM);
         }
     }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::azure::Azure;
 use crate::program::{Home, Said, Watched, shipped};
 use crate::unattended;
-use crate::verify::{MANAGER, Rollout};
+use crate::verify::{MANAGER, Rollout, TARGET};
 
 const PLAN: &str = "\
 twinspan: 1
@@ -228,6 +228,31 @@ fn a_grown_table_needs_no_decision_and_a_shrunk_one_is_reported_or_pruned() {
     // After that the key starts again.
     pipeline.apply(&["a=true"], &[]).expect(0);
     assert_eq!(pipeline.there(), ["mesh-a", "ng-a"]);
+}
+
+/// A step finds a connection by its target, whatever its name is: under a new key it finds what the old key created.
+#[test]
+fn what_the_latest_run_found_under_another_key_is_not_left_over() {
+    let Pipeline { azure, home } = Pipeline::new();
+    let tenant = "22222222-0000-0000-0000-00000000000f";
+    let plan = format!(
+        "twinspan: 1\nname: connect\nsummary: A scope connection for each row\ninputs:\n  \
+         targets: {{ type: map, of: {{ scope: {{ type: scope }} }} }}\nidentities:\n  \
+         central: {{ tenant: 11111111-0000-0000-0000-00000000000c }}\nsteps:\n  - id: connect\n    \
+         for_each: ${{{{ inputs.targets }}}}\n    steps:\n      - id: half\n        uses: avnm.scope-connection\n        \
+         as: central\n        with: {{ network_manager: {MANAGER}, name: \"x-${{{{ each.key }}}}\", tenant: {tenant}, \
+         scope: \"${{{{ each.value.scope }}}}\" }}\n"
+    );
+    home.write("connect.yaml", plan);
+    let apply = |key: &str, more: &[&str]| {
+        home.write("targets.csv", format!("key,scope\n{key},{TARGET}\n"));
+        home.run(&[&["apply", "connect.yaml", "--inputs", "targets=targets.csv"], more].concat())
+    };
+    apply("old", &[]).expect(0);
+    apply("new", &[]).expect(0);
+    let said = apply("new", &["--prune", "--yes"]).expect(0);
+    assert!(said.out.contains("no drift") && !said.err.contains("x-old"), "{}{}", said.out, said.err);
+    assert!(azure.ledger().iter().all(|effect| effect.change != "deleted"), "{:#?}", azure.ledger());
 }
 
 #[test]

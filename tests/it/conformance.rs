@@ -51,11 +51,18 @@ impl Clean {
 
 /// Undoes a run without faults; returns what that changed.
 async fn undo(stage: &Stage, process: &Process, run: RunId) -> Vec<String> {
+    let (removals, stops) = undo_with_questions(stage, process, run).await;
+    assert_eq!(stops, []);
+    removals
+}
+
+/// Undoes a run without faults; returns what that changed, and where it stopped. What it asks about is kept.
+async fn undo_with_questions(stage: &Stage, process: &Process, run: RunId) -> (Vec<String>, Vec<Stop>) {
     stage.way.begin(None);
     let writes = stage.writes();
     process.signal(run, Signal::Undo).await.unwrap();
-    assert_eq!(process.finish(run).await.unwrap(), []);
-    stage.changes_since(writes)
+    let stops = process.finish(run).await.unwrap();
+    (stage.changes_since(writes), stops)
 }
 
 /// Differences of a run that was cut off and resumed from an undisturbed one: `expected` are the changes and what

@@ -387,9 +387,9 @@ impl Rollout {
             };
             shows(
                 BeforeSending,
-                &["took over: an earlier write may have taken effect", "it had no effect", "attempt 2"],
+                &["took over: an earlier write may have taken effect", "no effect", "attempt 2"],
             );
-            shows(LostUnseen, &["took over: an earlier write may have taken effect", "it had no effect"]);
+            shows(LostUnseen, &["took over: an earlier write may have taken effect", "no effect"]);
             shows(RequestLost, &["was sent, its response is unknown", "attempt 2"]);
             shows(AnswerLost, &["was sent, its response is unknown", "before that read"]);
             for window in [Arrived, Done, Answered] {

@@ -127,11 +127,7 @@ impl<'a> StepCase<'a> {
     /// Asks for a decision about a resource that the journal lost. Undo deletes it only by that decision: the marker proves
     /// that this run wrote the resource, not that it created it.
     pub(super) fn lost_tail(&self, fact: &Fact, phase: Phase) -> StepEvent {
-        let mut reads = fact.exchanges.iter().rev().filter(|exchange| !exchange.write);
-        let created = match reads.find_map(|exchange| exchange.created) {
-            Some(at) => format!("it was created at {at:.0}"),
-            None => "when it was created is not known".to_owned(),
-        };
+        let created = creation(fact);
         let advice = match phase.direction() {
             Direction::Forward => {
                 "adopt takes it as it is, and undo asks for a decision before it deletes it; overwrite sends the request again; \
@@ -381,8 +377,17 @@ impl<'a> StepCase<'a> {
     }
 }
 
+/// When the resource was created, as the last read says.
+pub(super) fn creation(fact: &Fact) -> String {
+    let mut reads = fact.exchanges.iter().rev().filter(|exchange| !exchange.write);
+    match reads.find_map(|exchange| exchange.created) {
+        Some(at) => format!("it was created at {at:.0}"),
+        None => "when it was created is not known".to_owned(),
+    }
+}
+
 /// What a deletion would take along, as a probe listed it.
-fn contents_in(fact: &Fact) -> Vec<Difference> {
+pub(super) fn contents_in(fact: &Fact) -> Vec<Difference> {
     let Ok(Seen::Checked { observed, contents, .. }) = &fact.result else { return Vec::new() };
     held(observed).chain(contents).cloned().collect()
 }

@@ -281,7 +281,7 @@ impl StepCase<'_> {
             StepState::Uncertain { error: Some(error), .. } => (**error).clone(),
             _ => StepError::new(
                 FailureClass::Transient,
-                "the driver ended while the request was being sent; it had no effect",
+                "the driver ended while the request was being sent, and a read found no effect of it",
             ),
         };
         let count = self.record.failures.count.max(1);

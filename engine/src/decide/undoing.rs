@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::decide::facts::{StepCase, held};
+use crate::decide::facts::{StepCase, contents_in, creation, held};
 use crate::decision::{Decision, Difference};
 use crate::digest::digest_of;
 use crate::event::{Origin, StepEvent};
@@ -135,9 +135,8 @@ impl StepCase<'_> {
             (Origin::Unproven, Marker::None) => {
                 kept("it does not carry this run's marker: this run may not have created it".to_owned())
             }
-            (Origin::Unproven, _) => {
-                kept("no response proved that this run created it, and its kind has no marker".to_owned())
-            }
+            (Origin::Unproven, _) if overwrite => self.remove(fact, observed, found),
+            (Origin::Unproven, _) => vec![self.unproven(fact)],
             (Origin::PreExisting, _) => kept("it is pre-existing".to_owned()),
             (Origin::EarlierRun, _) => kept(match self.record.owner {
                 Some(owner) => format!("run {} created it and keeps it", owner.short()),
@@ -147,6 +146,18 @@ impl StepCase<'_> {
                 kept("this run created nothing here".to_owned())
             }
         }
+    }
+
+    /// A request of this run may have created the resource, and nothing that can be read proves it: what is left in place
+    /// without a word is forgotten, and what is deleted may be another writer's.
+    fn unproven(&self, fact: &Fact) -> StepEvent {
+        let what = format!(
+            "it did not exist before this run sent its request, no response proved that the request created it, and its kind \
+             has no marker: another writer may have created it; {}",
+            creation(fact)
+        );
+        let advice = "overwrite deletes it; adopt keeps it".to_owned();
+        self.undecided(Decision { what, advice, differences: contents_in(fact) }, Phase::UndoProbe)
     }
 
     fn remove(&self, fact: &Fact, observed: &Observed<Value>, found: &Value) -> Vec<StepEvent> {

@@ -40,9 +40,16 @@ impl Access {
             return Err(forbidden(path));
         }
         let folder = path.parent().unwrap_or(Path::new("."));
-        // SQLite writes the index of the log, beside the journal, also to read.
-        let writable =
-            may(path, Permission::WRITE_OK) && may(folder, Permission::WRITE_OK.union(Permission::EXEC_OK));
+        // SQLite writes the index of the log, beside the journal, also to read. Another account that used the journal may
+        // have left these files, whatever this account may do with the journal itself.
+        let beside = [place::log_of(path), place::log_index_of(path)];
+        let closed = |file: &PathBuf, right: Permission| file.exists() && !may(file, right);
+        if let Some(log) = beside.first().filter(|log| closed(log, Permission::READ_OK)) {
+            return Err(forbidden(log));
+        }
+        let writable = may(path, Permission::WRITE_OK)
+            && may(folder, Permission::WRITE_OK.union(Permission::EXEC_OK))
+            && !beside.iter().any(|file| closed(file, Permission::WRITE_OK));
         let owner = metadata.uid();
         // Only the owner writes a journal, or root on its behalf: signals written by others would have no proven actor.
         let own = accounts::own_id().is_none_or(|me| me == owner || me == 0);

@@ -131,6 +131,11 @@ pub(crate) fn log_of(journal: &Path) -> PathBuf {
     with_suffix(journal, "-wal")
 }
 
+/// The index of the write-ahead log of a journal.
+pub(crate) fn log_index_of(journal: &Path) -> PathBuf {
+    with_suffix(journal, "-shm")
+}
+
 /// Makes new files private to their owner.
 pub(crate) fn private(options: &mut OpenOptions) -> &OpenOptions {
     #[cfg(unix)]

@@ -282,6 +282,16 @@ impl StepState {
         }
     }
 
+    /// Whether a delete request of undo is about to be sent, or was sent and is not proven.
+    pub fn is_deleting(&self) -> bool {
+        matches!(
+            self,
+            StepState::Intended { direction: Direction::Undo, .. }
+                | StepState::Uncertain { direction: Direction::Undo, .. }
+                | StepState::Verifying { direction: Direction::Undo, .. }
+        )
+    }
+
     /// Whether a write's outcome is not proven yet.
     pub fn is_open_attempt(&self) -> bool {
         match self {

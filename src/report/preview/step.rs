@@ -1,11 +1,12 @@
 //! The planned change of one step.
 
 use serde::Serialize;
-use twinspan_engine::{Decision, Difference, PlannedChange, Previewed, RunId, StepError, Wait, WaitKind};
+use twinspan_engine::{
+    Decision, Difference, PlannedChange, Previewed, RunId, StepError, Wait, WaitKind, id_of,
+};
 use twinspan_plans::Plan;
 
 use super::Refusals;
-use crate::report::view::id_of;
 
 /// The planned change of one step.
 #[derive(Serialize)]

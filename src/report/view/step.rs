@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use twinspan_engine::{
     ActedAs, Approval, Decision, EffectClass, Ensure, Evidence, ItemView, Marker, NOT_DELETED, Origin, RunId,
-    Stated, StepError, StepState,
+    Stated, StepError, StepState, id_of,
 };
 use twinspan_plans::{NodeId, Plan};
 
@@ -325,12 +325,6 @@ impl StepView {
             .or_else(|| self.evidence.as_ref()?.path.as_deref().map(without_query).map(str::to_owned))
             .unwrap_or_else(|| "-".to_owned())
     }
-}
-
-/// The field `id` or `object_id` of an output.
-pub(crate) fn id_of(output: Option<&Value>) -> Option<&str> {
-    let field = |name: &str| output.and_then(|output| output.get(name)).and_then(Value::as_str);
-    field("id").or_else(|| field("object_id"))
 }
 
 /// The last two segments of a long path, which identify the resource. `why` and JSON show the whole path.

@@ -4,7 +4,7 @@ use twinspan_engine::{EffectClass, FailureClass, Signal, StepState, WaitKind};
 use twinspan_sim::FaultName;
 
 use super::stage::{Stage, Stop};
-use super::{Clean, cases, nothing, undo};
+use super::{Clean, cases, nothing, undo, undo_with_questions};
 
 /// Whether a run may stop there because of this fault; it must overcome everything else without help.
 fn fits(fault: FaultName, stop: &Stop) -> bool {
@@ -68,19 +68,16 @@ async fn failed_at_every_call_it_waits_or_tries_again_and_nothing_is_done_twice(
                 if !is_write(call) {
                     continue;
                 }
-                // A resource whose ownership is not proven is kept, with that reason.
-                let removals = undo(&stage, &process, run).await;
+                // A resource whose ownership is not proven is kept only by a decision, or with what Azure says of it.
+                let (removals, asked) = undo_with_questions(&stage, &process, run).await;
+                let unproven = |stop: &Stop| matches!(stop, Stop::Adopted(what) if what.contains("another writer may have created it"));
+                claim(asked.iter().all(unproven), &format!("undo stops at {asked:?}"));
                 let end = process.step(run).await;
                 let left = stage.what_exists();
                 match end {
                     Some(StepState::Kept { reason }) if case.keeps.is_none() => {
-                        let unproven = [
-                            "no response proved that this run created it",
-                            "it is not proven that this run created it",
-                        ]
-                        .iter()
-                        .any(|words| reason.contains(words));
-                        claim(unproven, &format!("undo keeps it: {reason}"));
+                        let said = reason.contains("it is not proven that this run created it");
+                        claim(said || !asked.is_empty(), &format!("undo keeps it: {reason}"));
                         claim(removals.is_empty() && left == clean.after, "undo keeps it, and it is gone");
                     }
                     // The second delivery of a write was told that the resource exists: as if another client had

@@ -7,6 +7,7 @@ use super::rig::Rig;
 use super::world::{Change, Fault, thing, transient};
 use crate::event::{Event, StepEvent};
 use crate::failure::{FailureClass, StepError};
+use crate::ids::StepKey;
 use crate::job::KindRules;
 use crate::observation::{Marker, Phase};
 use crate::signal::{Choice, Signal};
@@ -129,14 +130,6 @@ fn what_is_not_provably_ours_is_kept_with_the_reason() {
         assert!(matches!(rig.step("s0"), StepState::Kept { reason } if reason.contains(words)));
         assert!(removed(&rig).is_empty());
     }
-    // The kind has no marker, and the write had no response.
-    let mut rig = Rig::new(chain(&[PutSame]));
-    rig.world.no_place = true;
-    rig.fault("s0", Phase::Apply, Fault::AppliedThenLost);
-    rig.drive();
-    rig.send("me", Signal::Undo);
-    assert_eq!(rig.drive(), RunStatus::Undone);
-    assert!(matches!(rig.step("s0"), StepState::Kept { .. }));
     // The kind has no marker, but our write after an absent probe was accepted.
     let mut rig = Rig::new(chain(&[PutSame]));
     rig.world.no_place = true;
@@ -144,6 +137,24 @@ fn what_is_not_provably_ours_is_kept_with_the_reason() {
     rig.send("me", Signal::Undo);
     assert_eq!(rig.drive(), RunStatus::Undone);
     assert_eq!(removed(&rig), ["s0"]);
+}
+
+#[test]
+fn what_a_request_without_a_response_may_have_created_is_asked_about() {
+    for (choice, left) in [(Choice::Adopt, 1), (Choice::Overwrite, 0)] {
+        // The kind has no marker.
+        let mut rig = Rig::new(chain(&[PutSame]));
+        rig.world.no_place = true;
+        rig.fault("s0", Phase::Apply, Fault::AppliedThenLost);
+        rig.drive();
+        rig.send("me", Signal::Undo);
+        assert_eq!(rig.drive(), RunStatus::UndoStopped);
+        let StepState::NeedsDecision { decision, .. } = rig.step("s0") else { panic!("{}", rig.story()) };
+        assert!(decision.what.contains("another writer may have created it"), "{}", decision.what);
+        rig.send("me", Signal::Decide { step: StepKey::from("s0"), choice });
+        assert_eq!(rig.drive(), RunStatus::Undone, "{}", rig.story());
+        assert_eq!(rig.world.things.len(), left);
+    }
 }
 
 #[test]

@@ -116,8 +116,8 @@ impl Call<'_> {
         };
         if let Some(wanted) = self.request.header("if-match") {
             let etag = existing.map(Resource::etag);
-            let matches =
-                etag.is_some_and(|etag| wanted == "*" || wanted.split(',').any(|w| w.trim() == etag));
+            let matches = etag
+                .is_some_and(|etag| wanted == "*" || wanted.split(',').any(|w| strong(w) == strong(&etag)));
             if !matches {
                 return failed("the etag does not match");
             }
@@ -251,4 +251,10 @@ pub(super) fn remove(world: &mut World, id: &str, at: jiff::Timestamp, gone: jif
     let manager = key(id);
     world.network.deployments.retain(|d| d.manager != manager);
     world.network.purge(at);
+}
+
+/// An entity tag without the mark of a weak one: Azure Resource Manager accepts in `If-Match` what a read returned.
+fn strong(tag: &str) -> &str {
+    let tag = tag.trim();
+    tag.strip_prefix("W/").unwrap_or(tag)
 }

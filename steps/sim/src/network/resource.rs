@@ -139,6 +139,9 @@ impl Resource {
 
     /// The etag as reads return it, with quotes. It is empty in responses to writes.
     pub(crate) fn etag(&self) -> String {
+        if self.kind == Kind::VirtualNetwork {
+            return format!("W/\"{}\"", self.revision);
+        }
         let hex = self.revision.simple().to_string();
         let (first, rest) = hex.split_at(8);
         format!("\"{first}-0000-0200-0000-{}0000\"", rest.get(..8).unwrap_or_default())

@@ -115,7 +115,7 @@ fn shown(call: &Call<'_>, network: &Resource) -> Value {
         "type": Kind::VirtualNetwork.name(),
         "location": network.location,
         "tags": network.tags,
-        "etag": format!("W/\"{}\"", network.revision),
+        "etag": network.etag(),
         "properties": properties,
     })
 }

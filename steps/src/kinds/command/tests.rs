@@ -312,6 +312,22 @@ async fn a_program_whose_time_is_over_is_ended_with_or_without_a_driver() {
     assert_eq!(place.effects(), 0);
 }
 
+/// The time limit of the step ends at the same moment as that of the supervisor, and may be noticed first.
+#[tokio::test]
+async fn a_time_limit_is_not_taken_for_a_driver_that_stops() {
+    let place = Sandbox::new();
+    let kind = place.shell();
+    let params = shell(&place.patient(), None);
+    let attempt = Attempt { timeout: Duration::from_millis(900), ..place.attempt(Phase::Apply, 1) };
+    let mut applying = Box::pin(attempt.apply(&kind, &params));
+    place.until_begun(&mut applying).await;
+    drop(applying);
+    let read = place.attempt(Phase::Verify, 1);
+    let seen = async || format!("{:?}", read.check(&kind, &params).await);
+    until(async || !seen().await.contains("is running")).await;
+    assert!(seen().await.contains("exceeded its time limit"), "{}", seen().await);
+}
+
 #[tokio::test]
 async fn an_attempt_has_one_chance() {
     let place = Sandbox::new();
