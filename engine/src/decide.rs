@@ -57,7 +57,7 @@ pub fn decide(state: &RunState, now: Now) -> Vec<Effect> {
     let mut effects = Vec::with_capacity(2);
     if state.is_complete() {
         let outcome = match state.control().goal {
-            Goal::Finish => Outcome::Succeeded,
+            Goal::Finish => Outcome::Done,
             Goal::Cancel => Outcome::Cancelled,
             Goal::Undo => state.pruning().unwrap_or(Outcome::Undone),
         };

@@ -39,7 +39,7 @@ impl RunState {
 
     /// The run as later runs of its key record it; `None` while it is open, and after undo.
     pub fn as_earlier(&self) -> Option<EarlierRun> {
-        let ended = matches!(self.outcome(), Some(Outcome::Succeeded | Outcome::Cancelled));
+        let ended = matches!(self.outcome(), Some(Outcome::Done | Outcome::Cancelled));
         Some(EarlierRun { run: self.run().filter(|_| ended)?, created: self.existing() })
     }
 
@@ -116,7 +116,7 @@ pub fn left_over(latest: &RunState, others: &[RunState]) -> Vec<LeftOver> {
 /// Checks whether these steps may be undone alone.
 pub(crate) fn may_be_pruned(state: &RunState, steps: &[StepKey]) -> Result<(), SignalRefused> {
     let refused = |what: String, hint: &str| Err(SignalRefused { what, hint: Some(hint.to_owned()) });
-    if !matches!(state.outcome(), Some(Outcome::Succeeded | Outcome::Cancelled)) {
+    if !matches!(state.outcome(), Some(Outcome::Done | Outcome::Cancelled)) {
         let what = "the run has not ended: none of its steps is undone alone";
         return refused(what.to_owned(), "`show` says what comes next");
     }

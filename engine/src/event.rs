@@ -436,7 +436,7 @@ pub enum Origin {
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// Every applicable step is done, unchanged or skipped.
-    Succeeded,
+    Done,
     /// Cancelled; the status counts what is uncertain.
     Cancelled,
     /// Everything that the run created is deleted, or kept with a reason.

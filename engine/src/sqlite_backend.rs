@@ -288,7 +288,7 @@ impl SqliteBackend {
         }
         let filter = Filter { key: Some(key.clone()), ..Filter::default() };
         let ended = self.runs(&filter)?.into_iter().filter(|summary| {
-            matches!(summary.status, RunStatus::Succeeded { .. } | RunStatus::Cancelled { .. })
+            matches!(summary.status, RunStatus::Done { .. } | RunStatus::Cancelled { .. })
         });
         ended.map(|summary| self.place.replay(summary.run)).collect()
     }

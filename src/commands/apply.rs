@@ -105,7 +105,7 @@ impl Apply<'_> {
             let runs = rollouts::runs(&self.driver.backend, &self.key).await?;
             let open: Vec<&RunSummary> = runs.iter().filter(|run| !ended(&run.status)).collect();
             match (&open[..], runs.first()) {
-                ([], Some(last)) if matches!(last.status, RunStatus::Succeeded { .. }) => {
+                ([], Some(last)) if matches!(last.status, RunStatus::Done { .. }) => {
                     let state = self.load(last.run).await?;
                     if PlanChanges::of(&state, &self.file.plan, &self.inputs).is_empty() {
                         return self.verify(&state).await;
@@ -328,7 +328,7 @@ impl Apply<'_> {
     async fn end(&self, applied: Applied) -> Result<Exit, CommandError> {
         let Applied { action, mut driven } = applied;
         let mut left = None;
-        if let [(run, RunStatus::Succeeded { .. })] = driven.runs[..] {
+        if let [(run, RunStatus::Done { .. })] = driven.runs[..] {
             let (found, stopped) = self.left_over(run).await?;
             left = Some(found);
             driven.runs.extend(stopped);
@@ -385,7 +385,7 @@ impl Apply<'_> {
         let (left, stopped) = self.left_over(run).await?;
         if let Some(report) = &self.report {
             let driven = Driven {
-                runs: vec![(run, RunStatus::Succeeded { skipped: 0 })],
+                runs: vec![(run, RunStatus::Done { skipped: 0 })],
                 refused: Vec::new(),
                 stopped: None,
             };

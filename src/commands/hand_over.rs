@@ -59,6 +59,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         let error = CommandError::not_found(message);
         return Err(match nearest(&args.identity, known.iter().copied()) {
             Some(near) => error.hint(format!("did you mean {near}?")),
+            None if known.is_empty() => error.hint("the plan has no identities"),
             None => error.hint(format!("it has: {}", known.join(", "))),
         });
     }

@@ -44,7 +44,7 @@ pub(crate) async fn run(ui: &Ui, app: &App, args: Args) -> Result<Exit, CommandE
         return Ok(view.ends);
     }
     let runs = backend.list(Filter::default()).await.map_err(failures::backend)?;
-    let done = runs.into_iter().filter(|summary| matches!(summary.status, RunStatus::Succeeded { .. }));
+    let done = runs.into_iter().filter(|summary| matches!(summary.status, RunStatus::Done { .. }));
     let mut views = Vec::new();
     for summary in done {
         let view = of(app, &backend, &performer, summary.run, args.reason.reason.clone()).await?;

@@ -103,7 +103,7 @@ impl LeftOvers {
             ));
             let status = drive(ui, driver, run, &before).await?;
             self.note(driver, run).await?;
-            if !matches!(status, RunStatus::Succeeded { .. } | RunStatus::Cancelled { .. }) {
+            if !matches!(status, RunStatus::Done { .. } | RunStatus::Cancelled { .. }) {
                 return Ok(Some((run, status)));
             }
         }

@@ -56,7 +56,7 @@ pub(crate) async fn perform_until(
     let (_stopper, stop) = StopToken::new();
     let parked = backend.drive(Runs::All, performer, options, stop).await?;
     for (run, status) in parked.runs {
-        if !matches!(status, RunStatus::Succeeded { skipped: 0 }) {
+        if !matches!(status, RunStatus::Done { skipped: 0 }) {
             return Err(format!("run {run} did not succeed: {status:?}").into());
         }
     }

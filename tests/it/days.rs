@@ -94,7 +94,7 @@ async fn waits(process: &Process, run: RunId, kind: WaitKind) -> Vec<String> {
 }
 
 fn succeeded(status: &RunStatus) -> bool {
-    matches!(status, RunStatus::Succeeded { .. })
+    matches!(status, RunStatus::Done { .. })
 }
 
 /// How many tokens were issued, and how many requests had the status 401.

@@ -114,7 +114,7 @@ fn removed(stage: &Stage, writes: usize) -> Vec<String> {
     })
 }
 
-const DONE: RunStatus = RunStatus::Succeeded { skipped: 0 };
+const DONE: RunStatus = RunStatus::Done { skipped: 0 };
 
 #[tokio::test]
 async fn exactly_what_the_plan_names_is_removed_in_order_and_once() {
@@ -160,7 +160,7 @@ async fn a_connection_of_that_name_that_points_elsewhere_is_left_alone() {
     // A person skips this step, and the rest continues.
     let step = StepKey::from("s2");
     process.signal(run, Signal::Skip { step, values: Default::default() }).await.unwrap();
-    assert_eq!(process.drive(run).await.unwrap(), RunStatus::Succeeded { skipped: 1 });
+    assert_eq!(process.drive(run).await.unwrap(), RunStatus::Done { skipped: 1 });
     assert_eq!(removed(&stage, writes), Vec::<String>::new());
     assert!(stage.what_exists().to_string().contains("scopeconnections/to-central"));
 }

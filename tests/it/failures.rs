@@ -99,7 +99,7 @@ async fn play(stage: &Stage, process: &Process, row: &Row, number: u64) -> Told 
     let run = process.start(plan(&row.scene.steps()), number).await;
     let mut status = process.drive(run).await;
     if row.scene == Scene::GroupUndone {
-        assert!(matches!(status, RunStatus::Succeeded { .. }), "{name}: {status:?}");
+        assert!(matches!(status, RunStatus::Done { .. }), "{name}: {status:?}");
         process.signal(run, Signal::Undo).await;
         status = process.drive(run).await;
     }
@@ -107,7 +107,7 @@ async fn play(stage: &Stage, process: &Process, row: &Row, number: u64) -> Told 
     let events = of_step(&events);
     let mut text = String::new();
     let (mut ends, mut next_act) = (None, None);
-    let through = |status: &RunStatus| matches!(status, RunStatus::Succeeded { .. } | RunStatus::Undone);
+    let through = |status: &RunStatus| matches!(status, RunStatus::Done { .. } | RunStatus::Undone);
     let how = match row.then {
         Then::GoesOn => {
             assert!(through(&status), "{name}: {status:?}\n{events:#?}");
@@ -427,7 +427,7 @@ async fn all(rows: Vec<Row>) -> Vec<Entry> {
                 let run = process.start(plan(&before), 99).await;
                 let status = process.drive(run).await;
                 assert!(
-                    matches!(status, RunStatus::Succeeded { .. }),
+                    matches!(status, RunStatus::Done { .. }),
                     "the steps that prepare the row: {status:?}"
                 );
             }
@@ -503,7 +503,7 @@ async fn another_process_knows_that_a_role_was_given_a_moment_ago() {
         _ => None,
     });
     let waits: Vec<(WaitKind, &str)> = waits.collect();
-    assert!(matches!(status, RunStatus::Succeeded { .. }), "{status:?} {waits:?}");
+    assert!(matches!(status, RunStatus::Done { .. }), "{status:?} {waits:?}");
     let (kind, what) = waits.first().unwrap();
     assert_eq!(*kind, WaitKind::Remote, "{what}");
     assert!(

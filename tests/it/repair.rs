@@ -83,7 +83,7 @@ fn who_says_yes_at_once_is_told_whose_it_is_all_the_same() {
         match output {
             "json" => {
                 let view = said.json();
-                assert_eq!(view["status"], "succeeded", "{view:#}");
+                assert_eq!(view["status"], "done", "{view:#}");
                 shows_whose_it_is(&view["repair"]);
             }
             "jsonl" => {

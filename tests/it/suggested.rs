@@ -211,7 +211,7 @@ fn an_interrupted_undo_is_named_left_alone_and_can_be_called_off() {
     let said = home.run(&["resume", &run, "--forward", "--reason", "wrong run"]).expect(0);
     assert!(said.err.contains("undo called off"), "{}", said.err);
     let shown = show(&home);
-    assert_eq!((&shown["status"], &shown["direction"]), (&json!("succeeded"), &json!("forward")));
+    assert_eq!((&shown["status"], &shown["direction"]), (&json!("done"), &json!("forward")));
     let events = home.events();
     let signal = events.iter().rfind(|event| event.name == "signal-taken").unwrap();
     assert_eq!(

@@ -67,7 +67,7 @@ impl CutPoints for Accepted {
     }
 }
 
-const DONE: RunStatus = RunStatus::Succeeded { skipped: 0 };
+const DONE: RunStatus = RunStatus::Done { skipped: 0 };
 
 /// Status of each DELETE that the world refused.
 fn refused_removals(stage: &Stage) -> Vec<u16> {

@@ -41,7 +41,7 @@ fn many(members: usize) -> (World, String) {
 }
 
 fn succeeded(status: &RunStatus) -> bool {
-    matches!(status, RunStatus::Succeeded { .. })
+    matches!(status, RunStatus::Done { .. })
 }
 
 /// Every wait for a rate limit that a run records.

@@ -84,7 +84,7 @@ fn an_untouched_run_has_not_drifted_and_verifying_it_sends_nothing() {
     assert!(writes.is_empty(), "{writes:?}");
     // The result is recorded, and the run's status is unchanged.
     let show = rollout.home.run(&["show", &rollout.run, "--output", "json"]).expect(0).json();
-    assert_eq!((&show["status"], &show["verified"]["drift"]), (&json!("succeeded"), &json!(0)), "{show:#}");
+    assert_eq!((&show["status"], &show["verified"]["drift"]), (&json!("done"), &json!(0)), "{show:#}");
     let events = rollout.home.run(&["events", &rollout.run]).expect(0).out;
     assert!(events.contains("verified") && events.contains("all as it was proven"), "{events}");
     let why = rollout.home.run(&["why", &rollout.run, "group"]).expect(0).out;
@@ -121,7 +121,7 @@ fn each_kind_of_drift_is_told_and_shown_beside_the_status() {
     let list = rollout.home.run(&["list"]).expect(0).out;
     assert!(list.contains("done; drift: 3 steps"), "{list}");
     let list = rollout.home.run(&["list", "--output", "json"]).expect(0).json();
-    assert_eq!((&list["runs"][0]["status"], &list["runs"][0]["drift"]), (&json!("succeeded"), &json!(3)));
+    assert_eq!((&list["runs"][0]["status"], &list["runs"][0]["drift"]), (&json!("done"), &json!(3)));
     let show = rollout.home.run(&["show"]).expect(0).out;
     assert!(show.contains("3 steps drifted") && show.contains("status     done"), "{show}");
     let why = rollout.home.run(&["why", &rollout.run, "scope-connection"]).expect(0).out;

@@ -37,8 +37,8 @@ pub fn check_signal(state: &RunState, signal: &Signal, actor: &Actor) -> Result<
     let goal = state.control().goal;
     let ended = state.outcome();
     let not_after_end = |verb: &str| match ended {
-        Some(Outcome::Succeeded) => refused(
-            format!("the run has succeeded; there is nothing to {verb}"),
+        Some(Outcome::Done) => refused(
+            format!("the run is done; there is nothing to {verb}"),
             Some("`undo` deletes what it created"),
         ),
         Some(Outcome::Cancelled) => refused(
@@ -453,7 +453,7 @@ pub fn legal_commands(state: &RunState) -> Vec<Command> {
             add("report", None, "the run is undone: what it created is deleted, or kept with a reason");
             return commands;
         }
-        Some(Outcome::Succeeded) => {
+        Some(Outcome::Done) => {
             add("verify", None, "reads every resource again");
             for id in state.drifted() {
                 add("repair", Some(&state.item(id).key), "repairs what has drifted");

@@ -55,7 +55,7 @@ pub fn repairs(state: &RunState, step: &StepKey) -> Result<Vec<Repair>, NotRepai
 /// Checks whether the run can go forward.
 pub(crate) fn may_be_repaired(state: &RunState) -> Result<(), NotRepairable> {
     match (state.outcome(), state.control().goal) {
-        (None | Some(Outcome::Succeeded), Goal::Finish) => Ok(()),
+        (None | Some(Outcome::Done), Goal::Finish) => Ok(()),
         (Some(Outcome::Undone), _) => {
             refused("the run was undone; there is nothing to repair".to_owned(), "start a new run")
         }

@@ -28,7 +28,7 @@ fn signal(run: RunId, signal: Signal) -> SignalRow {
 }
 
 fn succeeded() -> RunStatus {
-    RunStatus::Succeeded { skipped: 0 }
+    RunStatus::Done { skipped: 0 }
 }
 
 #[tokio::test]

@@ -92,7 +92,6 @@ pub(crate) const WORDS: &[&str] = &[
     "updated",
     "observed",
     "claimed",
-    "succeeded",
     // failures, waits, decisions
     "class",
     "certainty",

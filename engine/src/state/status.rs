@@ -45,7 +45,7 @@ pub enum RunStatus {
     /// Undo cannot continue by itself.
     UndoStopped,
     /// Ended: every applicable step is done.
-    Succeeded {
+    Done {
         /// How many steps were skipped by a person.
         skipped: usize,
     },
@@ -71,7 +71,7 @@ impl RunStatus {
         "undoing",
         "undo-interrupted",
         "undo-stopped",
-        "succeeded",
+        "done",
         "cancelled",
         "undone",
     ];
@@ -89,7 +89,7 @@ impl RunStatus {
             RunStatus::Undoing => "undoing",
             RunStatus::UndoInterrupted => "undo-interrupted",
             RunStatus::UndoStopped => "undo-stopped",
-            RunStatus::Succeeded { .. } => "succeeded",
+            RunStatus::Done { .. } => "done",
             RunStatus::Cancelled { .. } => "cancelled",
             RunStatus::Undone => "undone",
         }
@@ -164,7 +164,7 @@ impl RunState {
     /// The status, as far as the events tell.
     pub fn status(&self, _now: Timestamp) -> RunStatus {
         match self.outcome {
-            Some(Outcome::Succeeded) => return RunStatus::Succeeded { skipped: self.tally.skipped },
+            Some(Outcome::Done) => return RunStatus::Done { skipped: self.tally.skipped },
             Some(Outcome::Cancelled) => return RunStatus::Cancelled { uncertain: self.tally.open.len() },
             Some(Outcome::Undone) => return RunStatus::Undone,
             None => {}

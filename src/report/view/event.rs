@@ -113,7 +113,7 @@ impl Words {
             Event::Verified { by, reason, findings, .. } => verified(by, reason.as_deref(), findings),
             Event::Searched { sought } => searched(sought),
             Event::RunEnded { outcome } => match outcome {
-                Outcome::Succeeded => Words::new("ended", GOOD, "done"),
+                Outcome::Done => Words::new("ended", GOOD, "done"),
                 Outcome::Cancelled => Words::new("ended", STRONG, "cancelled"),
                 Outcome::Undone => {
                     Words::new("ended", GOOD, "everything that it created is undone, or kept with a reason")

@@ -142,7 +142,7 @@ fn last(state: &RunState, facts: &Facts<'_>, steps: &[StepView]) -> Vec<Suggesti
     let run = short.as_str();
     let made = || steps.iter().any(|step| step.owed && !matches!(step.origin, Some(Origin::Deleted)));
     match facts.status {
-        RunStatus::Succeeded { .. } => {
+        RunStatus::Done { .. } => {
             let drifted = steps.iter().find(|step| step.has_drifted());
             let mut all = vec![match drifted {
                 Some(step) => Suggestion::of(&["repair", run, &step.step]),

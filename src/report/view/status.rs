@@ -52,8 +52,8 @@ fn words(status: &RunStatus) -> String {
         RunStatus::Undoing => "undoing".to_owned(),
         RunStatus::UndoInterrupted => "undo interrupted".to_owned(),
         RunStatus::UndoStopped => "undo stopped".to_owned(),
-        RunStatus::Succeeded { skipped: 0 } => "done".to_owned(),
-        RunStatus::Succeeded { skipped } => format!("done, {skipped} skipped"),
+        RunStatus::Done { skipped: 0 } => "done".to_owned(),
+        RunStatus::Done { skipped } => format!("done, {skipped} skipped"),
         RunStatus::Cancelled { uncertain: 0 } => "cancelled".to_owned(),
         RunStatus::Cancelled { uncertain } => format!("cancelled, {uncertain} uncertain"),
         RunStatus::Undone => "undone".to_owned(),
@@ -78,7 +78,7 @@ pub(crate) fn wait_word(kind: WaitKind) -> &'static str {
 
 /// Whether the run has ended: nothing is left to do.
 pub(crate) fn ended(status: &RunStatus) -> bool {
-    matches!(status, RunStatus::Succeeded { .. } | RunStatus::Cancelled { .. } | RunStatus::Undone)
+    matches!(status, RunStatus::Done { .. } | RunStatus::Cancelled { .. } | RunStatus::Undone)
 }
 
 /// Whether a person has to act before the run can continue.
@@ -92,7 +92,7 @@ pub(crate) fn is_blocked(status: &RunStatus) -> bool {
         | RunStatus::Interrupted
         | RunStatus::Undoing
         | RunStatus::UndoInterrupted
-        | RunStatus::Succeeded { .. }
+        | RunStatus::Done { .. }
         | RunStatus::Cancelled { .. }
         | RunStatus::Undone => false,
     }
@@ -101,7 +101,7 @@ pub(crate) fn is_blocked(status: &RunStatus) -> bool {
 /// The exit code of a command that drove a run until it had this status.
 pub(crate) fn exit(status: &RunStatus) -> Exit {
     match status {
-        RunStatus::Succeeded { .. } | RunStatus::Undone => Exit::Done,
+        RunStatus::Done { .. } | RunStatus::Undone => Exit::Done,
         RunStatus::Cancelled { .. } | RunStatus::Halted { .. } | RunStatus::UndoStopped => Exit::Failed,
         RunStatus::Queued
         | RunStatus::Running

@@ -426,7 +426,7 @@ impl Process {
         let mut stops = Vec::new();
         for _ in 0..5 {
             let status = self.drive(run).await?;
-            if matches!(status, RunStatus::Succeeded { .. } | RunStatus::Undone) {
+            if matches!(status, RunStatus::Done { .. } | RunStatus::Undone) {
                 return Ok(stops);
             }
             let state = self.state(run).await;

@@ -211,7 +211,7 @@ impl Play {
         };
         backend.start(new).await.unwrap();
         let theatre = Theatre { backend, performer, world, clock, run, mails };
-        let succeeded = matches!(theatre.play().await, RunStatus::Succeeded { .. });
+        let succeeded = matches!(theatre.play().await, RunStatus::Done { .. });
         theatre.signal(Signal::Undo).await;
         let undone = matches!(theatre.play().await, RunStatus::Undone);
         (succeeded, undone)

@@ -252,7 +252,7 @@ fn what_was_changed_by_this_run_is_kept_and_nobody_is_asked() {
         rig.world.things.insert("s0".to_owned(), there);
         rig.drive();
         rig.send("me", Signal::Decide { step: "s0".into(), choice: Choice::Overwrite });
-        assert_eq!(rig.drive(), RunStatus::Succeeded { skipped: 0 });
+        assert_eq!(rig.drive(), RunStatus::Done { skipped: 0 });
         rig.world.things.get_mut("s0").unwrap().differs = changed_since;
         rig.send("me", Signal::Undo);
         assert_eq!(rig.drive(), RunStatus::Undone, "{}", rig.story());

@@ -11,7 +11,7 @@ use crate::observation::{Marker, Phase};
 use crate::signal::{Actor, Signal};
 use crate::state::{RunStatus, StepState};
 
-const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };
+const SUCCEEDED: RunStatus = RunStatus::Done { skipped: 0 };
 
 /// A chain of three steps that is done, and whose undo has deleted the last `removed` of them.
 fn half_undone(removed: usize) -> Rig {

@@ -198,7 +198,7 @@ fn a_proof_by_a_clock_that_went_back_is_a_proof() {
         rig.turn();
     }
     rig.ahead = -DAY;
-    assert_eq!(rig.drive(), RunStatus::Succeeded { skipped: 0 });
+    assert_eq!(rig.drive(), RunStatus::Done { skipped: 0 });
     let evidence = rig.state.find(&"s0".into()).unwrap().evidence().unwrap();
     assert!(evidence.read_began < evidence.write_ended.unwrap() && evidence.is_after_last_write());
     rig.send("me", Signal::Decide { step: "s0".into(), choice: Choice::Adopt });

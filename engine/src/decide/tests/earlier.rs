@@ -20,7 +20,7 @@ use crate::signal::{Choice, Repair, Signal};
 use crate::state::{RunStatus, StepState};
 
 const EARLIER: RunId = RunId(Uuid::from_u128(0x0193_0000_0000_7000_8000_0000_0bad_cafe));
-const DONE: RunStatus = RunStatus::Succeeded { skipped: 0 };
+const DONE: RunStatus = RunStatus::Done { skipped: 0 };
 
 fn created(steps: &[&str]) -> Rollout {
     let created = |step: &&str| Created {

@@ -14,7 +14,7 @@ use crate::signal::{Actor, Choice, Signal};
 use crate::state::{RunStatus, StepState};
 use crate::wait::{Wait, WaitKind};
 
-const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };
+const SUCCEEDED: RunStatus = RunStatus::Done { skipped: 0 };
 
 #[test]
 fn a_chain_is_made_in_order_each_with_its_intent_before_and_its_proof_after() {

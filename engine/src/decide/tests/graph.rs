@@ -16,7 +16,7 @@ use crate::observation::Phase;
 use crate::signal::Signal;
 use crate::state::{BlockState, ItemKind, RunStatus};
 
-const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };
+const SUCCEEDED: RunStatus = RunStatus::Done { skipped: 0 };
 
 fn inputs(values: Value) -> IndexMap<String, Value> {
     values.as_object().unwrap().iter().map(|(name, value)| (name.clone(), value.clone())).collect()

@@ -93,7 +93,7 @@ fn what_was_adopted_after_the_loss_is_not_owned() {
         rig.story()
     );
     rig.send("me", decide("s1", Choice::Overwrite));
-    assert_eq!(rig.drive(), RunStatus::Succeeded { skipped: 0 });
+    assert_eq!(rig.drive(), RunStatus::Done { skipped: 0 });
     assert!(matches!(rig.step("s1"), StepState::Done(proof) if proof.origin == Origin::Unproven));
     rig.send("me", Signal::Undo);
     assert_eq!(rig.drive(), RunStatus::UndoStopped);
@@ -109,7 +109,7 @@ fn what_is_created_again_after_the_loss_is_owned() {
         rig.send("me", decide(step, Choice::Recreate));
         rig.drive();
     }
-    assert_eq!(rig.status(), RunStatus::Succeeded { skipped: 0 }, "{}", rig.story());
+    assert_eq!(rig.status(), RunStatus::Done { skipped: 0 }, "{}", rig.story());
     rig.send("me", Signal::Undo);
     assert_eq!(rig.drive(), RunStatus::Undone, "{}", rig.story());
     assert!(rig.world.things.is_empty());
@@ -148,6 +148,6 @@ fn a_marker_that_another_step_of_the_run_wrote_is_explained() {
     let mut rig = Rig::new(draft.plan());
     rig.world.shared = true;
     rig.world.things.insert("b".to_owned(), thing(own()));
-    assert_eq!(rig.drive(), RunStatus::Succeeded { skipped: 0 }, "{}", rig.story());
+    assert_eq!(rig.drive(), RunStatus::Done { skipped: 0 }, "{}", rig.story());
     assert_eq!(rig.step("b").name(), "unchanged");
 }

@@ -12,7 +12,7 @@ use crate::signal::{Actor, Signal};
 use crate::state::{RunStatus, StepState};
 use crate::wait::WaitKind;
 
-const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };
+const SUCCEEDED: RunStatus = RunStatus::Done { skipped: 0 };
 
 fn gated(not_starter: bool) -> Rig {
     let mut draft = Draft::default();
@@ -157,7 +157,7 @@ fn a_step_can_be_left_out_and_its_check_is_recorded() {
     rig.fault("s0", Phase::Apply, Fault::Refused(StepError::new(FailureClass::Policy, "locked")));
     rig.drive();
     rig.send("me", Signal::Skip { step: "s0".into(), values: Default::default() });
-    assert_eq!(rig.drive(), RunStatus::Succeeded { skipped: 1 });
+    assert_eq!(rig.drive(), RunStatus::Done { skipped: 1 });
     assert!(matches!(rig.step("s0"), StepState::Skipped { output: None, seen } if seen == "absent"));
 }
 
@@ -178,7 +178,7 @@ fn a_skipped_step_holds_those_who_read_it_until_the_output_is_stated() {
     let refused = check_signal(&rig.state, &provide("nonsense"), &Actor("me".to_owned())).unwrap_err();
     assert!(refused.what.contains("it has: id"), "{refused}");
     rig.send("me", provide("id"));
-    assert_eq!(rig.drive(), RunStatus::Succeeded { skipped: 1 });
+    assert_eq!(rig.drive(), RunStatus::Done { skipped: 1 });
     assert_eq!(rig.state.find(&"b".into()).unwrap().params().unwrap(), "given");
 }
 

@@ -129,7 +129,7 @@ fn finish(rig: &mut Rig) -> RunStatus {
     for _ in 0..60 {
         let status = rig.drive();
         match &status {
-            RunStatus::Succeeded { .. } | RunStatus::Cancelled { .. } | RunStatus::Undone => return status,
+            RunStatus::Done { .. } | RunStatus::Cancelled { .. } | RunStatus::Undone => return status,
             RunStatus::Paused => rig.send("me", Signal::Resume),
             _ => {
                 let steps: Vec<_> = rig
@@ -198,7 +198,7 @@ proptest! {
         if let StepState::Done(_) = rig.step("drop") {
             prop_assert_eq!(dropped, 1, "phantom removal\n{}", rig.story());
         }
-        if matches!(status, RunStatus::Succeeded { .. } | RunStatus::Cancelled { .. }) {
+        if matches!(status, RunStatus::Done { .. } | RunStatus::Cancelled { .. }) {
             rig.send("me", Signal::Undo);
             prop_assert_eq!(finish(&mut rig), RunStatus::Undone);
         }

@@ -13,7 +13,7 @@ use crate::signal::{Choice, Signal};
 use crate::state::{RunStatus, StepState};
 use crate::step::DeleteDelay;
 
-const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };
+const SUCCEEDED: RunStatus = RunStatus::Done { skipped: 0 };
 
 /// A foreign resource is in the way, and a person has chosen `recreate`.
 fn decided() -> Rig {

@@ -23,7 +23,7 @@ use crate::state::{RunStatus, StepState};
 use crate::step::DeleteDelay;
 use crate::wait::WaitKind;
 
-const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };
+const SUCCEEDED: RunStatus = RunStatus::Done { skipped: 0 };
 
 /// `gone` is to be deleted, then `next` is created.
 fn plan() -> Arc<Plan> {
@@ -126,7 +126,7 @@ fn what_is_not_what_the_plan_describes_is_left_to_a_person() {
     assert_eq!(removals(&rig), 1);
     let mut rig = differs();
     rig.send("me", Signal::Skip { step: "gone".into(), values: Default::default() });
-    assert_eq!(rig.drive(), RunStatus::Succeeded { skipped: 1 });
+    assert_eq!(rig.drive(), RunStatus::Done { skipped: 1 });
     assert_eq!(removals(&rig), 0);
     let mut rig = differs();
     rig.send("me", decide(Choice::Abort));
@@ -259,7 +259,7 @@ fn every_prefix_can_be_taken_over_paused_cancelled_and_undone() {
                 }
                 Signal::Undo => assert_eq!(status, RunStatus::Undone, "{}", rig.story()),
                 _ => assert!(
-                    matches!(status, RunStatus::Cancelled { .. } | RunStatus::Succeeded { .. }),
+                    matches!(status, RunStatus::Cancelled { .. } | RunStatus::Done { .. }),
                     "{status:?}\n{}",
                     rig.story()
                 ),

@@ -16,7 +16,7 @@ use crate::observation::{Marker, Phase};
 use crate::signal::{Choice, Repair, Signal};
 use crate::state::{RunStatus, StepState};
 
-const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };
+const SUCCEEDED: RunStatus = RunStatus::Done { skipped: 0 };
 
 /// Two steps, a check of both, and two dependents: one step that reads an output, one that does not.
 fn plan() -> Arc<Plan> {
@@ -54,7 +54,7 @@ fn repair(step: &str, choice: Option<Choice>) -> Repair {
 
 fn ends(rig: &Rig) -> usize {
     let end = |recorded: &&crate::event::Recorded| {
-        matches!(recorded.event, Event::RunEnded { outcome: Outcome::Succeeded })
+        matches!(recorded.event, Event::RunEnded { outcome: Outcome::Done })
     };
     rig.events.iter().filter(end).count()
 }

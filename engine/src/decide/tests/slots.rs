@@ -17,7 +17,7 @@ use crate::observation::{Marker, Observed, Phase};
 use crate::signal::{Choice, Signal};
 use crate::state::{HaltedBlock, RunStatus, StepState};
 
-const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };
+const SUCCEEDED: RunStatus = RunStatus::Done { skipped: 0 };
 
 fn locked() -> Fault {
     Fault::Refused(StepError::new(FailureClass::Policy, "locked"))
@@ -99,7 +99,7 @@ fn a_skip_lets_the_block_go_on() {
     rig.fault("each[e0].b", Phase::Apply, locked());
     rig.drive();
     rig.send("me", Signal::Skip { step: "each[e0].b".into(), values: std::collections::BTreeMap::new() });
-    assert_eq!(rig.drive(), RunStatus::Succeeded { skipped: 1 });
+    assert_eq!(rig.drive(), RunStatus::Done { skipped: 1 });
     assert_eq!(written(&rig).len(), 3);
 }
 
@@ -346,7 +346,7 @@ fn a_gate_that_is_skipped_or_condition_false_is_met() {
             assert_eq!(waits, 1, "a step waits for what the heading around it waits for");
             rig.send("me", Signal::Skip { step: "gate".into(), values: std::collections::BTreeMap::new() });
         }
-        assert!(matches!(rig.drive(), RunStatus::Succeeded { .. }));
+        assert!(matches!(rig.drive(), RunStatus::Done { .. }));
         assert_eq!(rig.step("after").name(), "done");
     }
 }

@@ -12,7 +12,7 @@ use crate::observation::Phase;
 use crate::signal::{Choice, Signal};
 use crate::state::{RunStatus, StepState};
 
-const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };
+const SUCCEEDED: RunStatus = RunStatus::Done { skipped: 0 };
 
 #[test]
 fn applied_and_lost_is_found_and_not_repeated() {

@@ -13,7 +13,7 @@ use crate::observation::{Marker, Observed, Phase};
 use crate::signal::{Choice, Signal};
 use crate::state::{RunStatus, StepState};
 
-const SUCCEEDED: RunStatus = RunStatus::Succeeded { skipped: 0 };
+const SUCCEEDED: RunStatus = RunStatus::Done { skipped: 0 };
 const WINDOW: u64 = 90;
 const CONSISTENCY_DELAY: u64 = 10;
 
