@@ -67,10 +67,16 @@ pub struct IdentityDef {
 }
 
 impl IdentityDef {
-    /// The value of an attribute as it is compared: a tenant id has no case. Two spellings would be two identities, and a guard
-    /// would not concern the writes of its own tenant.
+    /// The value of an attribute as it is compared: a tenant id has no case, nor has the address of a contact. Two spellings
+    /// would be two identities: a guard would not concern the writes of its own tenant, and one person would have two lists of
+    /// waits.
     pub fn normal(attribute: &str, value: String) -> String {
-        if attribute == "tenant" { value.to_ascii_lowercase() } else { value }
+        let is_address = || value.contains('@') && !value.contains(char::is_whitespace);
+        match attribute {
+            "tenant" => value.to_ascii_lowercase(),
+            "contact" if is_address() => value.to_lowercase(),
+            _ => value,
+        }
     }
 }
 
@@ -273,12 +279,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tenant_has_no_case_and_an_address_is_shown_as_it_is_written() {
+    fn tenants_and_addresses_have_no_case() {
         let normal = |attribute: &str, value: &str| IdentityDef::normal(attribute, value.to_owned());
         assert_eq!(
             normal("tenant", "22222222-0000-0000-0000-00000000000F"),
             "22222222-0000-0000-0000-00000000000f"
         );
-        assert_eq!(normal("contact", "Nina@contoso.example"), "Nina@contoso.example");
+        assert_eq!(normal("contact", "Nina@Contoso.example"), "nina@contoso.example");
+        assert_eq!(normal("contact", "The network team, floor 2"), "The network team, floor 2");
     }
 }
