@@ -287,9 +287,10 @@ impl SqliteBackend {
             return Ok(Vec::new());
         }
         let filter = Filter { key: Some(key.clone()), ..Filter::default() };
-        let ended = self.runs(&filter)?.into_iter().filter(|summary| {
-            matches!(summary.status, RunStatus::Done { .. } | RunStatus::Cancelled { .. })
-        });
+        let ended = self
+            .runs(&filter)?
+            .into_iter()
+            .filter(|summary| matches!(summary.status, RunStatus::Done { .. } | RunStatus::Cancelled { .. }));
         ended.map(|summary| self.place.replay(summary.run)).collect()
     }
 

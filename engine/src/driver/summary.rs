@@ -7,8 +7,7 @@ use crate::state::RunStatus;
 
 /// The entry of a status for the list of runs.
 pub(crate) fn summary_of(status: &RunStatus, drift: Option<usize>, undo: bool) -> Summary {
-    let open =
-        !matches!(status, RunStatus::Done { .. } | RunStatus::Cancelled { .. } | RunStatus::Undone);
+    let open = !matches!(status, RunStatus::Done { .. } | RunStatus::Cancelled { .. } | RunStatus::Undone);
     let kept = Kept { status: status.clone(), drift, undo };
     // A status has no map and no float: it can always be written.
     Summary { status: serde_json::to_string(&kept).unwrap_or_default(), open }
