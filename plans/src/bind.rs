@@ -561,6 +561,14 @@ mod tests {
         for bytes in [utf16("key,tenant"), [vec![0xff, 0xfe], utf16("é,tenant")].concat()] {
             let said = RawInputs::new().csv("targets", "t.csv", &bytes).unwrap_err();
             assert!(said.0[0].message.contains("UTF-16"), "{said}");
+            assert!(said.render(false).contains("in Excel as"), "{said}");
+            for said in [
+                crate::parse("p.yaml", &bytes).unwrap_err(),
+                RawInputs::new().file("i.yaml", &bytes, &mut no_file).unwrap_err(),
+            ] {
+                assert!(said.0[0].message.contains("UTF-16"), "{said}");
+                assert!(!said.render(false).contains("Excel"), "a plan or its inputs are no table: {said}");
+            }
         }
     }
 

@@ -92,7 +92,12 @@ pub(super) struct Cell {
 
 /// Reads a table, with quotes as in RFC 4180; empty rows are skipped.
 pub(super) fn read(name: &str, bytes: &[u8]) -> Result<Table, Diagnostic> {
-    let source = yaml::source(name, bytes)?;
+    let source = yaml::source(name, bytes).map_err(|problem| match problem.code {
+        "TS0002" => problem.help("split the table, and start a run for each part"),
+        // Excel's `Unicode Text` is UTF-16, its plain `CSV` an old code page.
+        "TS0003" => problem.help("save it as UTF-8; in Excel as `CSV UTF-8 (Comma delimited)`"),
+        _ => problem,
+    })?;
     let text = source.text.as_str();
     let first = text.split_inclusive('\n').next().unwrap_or_default();
     let (separator, begin) = match Separator::said(first) {
