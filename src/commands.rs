@@ -15,6 +15,7 @@ pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod graph;
 pub(crate) mod hand_over;
+pub(crate) mod help;
 pub(crate) mod init;
 pub(crate) mod list;
 pub(crate) mod man;

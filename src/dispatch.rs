@@ -118,6 +118,8 @@ pub(crate) enum Command {
     Recover(commands::recover::Args),
     /// Check the journal, this machine and the configuration
     Doctor(commands::doctor::Args),
+    /// Print the help of the program, or of one command
+    Help(commands::help::Args),
     /// Print completions for a shell
     Completions(commands::completions::Args),
     /// Print the manual: every page, or the page of one command
@@ -168,6 +170,7 @@ impl Command {
             | Command::Recover(_)
             | Command::Doctor(_)
             | Command::Completions(_)
+            | Command::Help(_)
             | Command::Man(_)
             | Command::Candidates(_)
             | Command::Supervise(_) => false,
@@ -221,6 +224,7 @@ async fn perform(ui: &Ui, app: &App, command: Command) -> Result<Exit, CommandEr
         Command::Recover(args) => commands::recover::run(ui, app, args).await,
         Command::Doctor(args) => commands::doctor::run(ui, app, args).await,
         Command::Completions(args) => commands::completions::run(ui, app, args).await,
+        Command::Help(args) => commands::help::run(ui, app, args).await,
         Command::Man(args) => commands::man::run(ui, app, args).await,
         Command::Candidates(args) => commands::candidates::run(ui, app, args).await,
         Command::Supervise(args) => commands::supervise::run(ui, app, args).await,

@@ -13,6 +13,7 @@ use serde_json::Value;
 use twinspan_plans::{EffectClass, Ensure};
 
 use crate::event::Event;
+use crate::failure::FailureClass;
 use crate::finding::Sought;
 use crate::finding::SoughtState;
 use crate::finding::{DriftState, Finding};
@@ -91,6 +92,9 @@ fn found(
     let (observed, claims) = match &look.result {
         Ok(Seen::Checked { observed, claims, .. }) => (observed, claims),
         Ok(Seen::Applied { .. } | Seen::Undone(_)) => return None,
+        // The remote says that what would contain the resource does not exist. That is as certain as a read of the resource
+        // itself that finds nothing, and `drift` judges both alike, too.
+        Err(error) if error.class == FailureClass::ReplicationLag => return None,
         Err(error) => return unchecked(format!("it cannot be read: {error}")),
     };
     let marker = match observed {

@@ -421,5 +421,7 @@ fn too_large_too_deep_too_often() {
         bomb.push_str(&format!("a{level}: &a{level} [{items}]\n"));
     }
     assert_eq!(codes(bomb.as_bytes()), ["TS0006"]);
+    let place = complaints(bomb.as_bytes()).0.remove(0).primary.unwrap().place;
+    assert!(place.source.text[place.span.clone()].starts_with("*a"), "{:?}", place.line_column());
     assert_eq!(codes(b"a: &a [*a]\n"), ["TS0006"]);
 }

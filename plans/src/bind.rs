@@ -345,6 +345,49 @@ mod tests {
         assert!(text.contains("rows.csv:3:5") && text.contains("used here"), "{text}");
     }
 
+    /// A plan with one step for each element of `rows`, which shows `show`.
+    fn shown(of: &str, show: &str) -> Plan {
+        plan(
+            format!(
+                "twinspan: 1\nname: keys\ninputs:\n  rows: {{ type: map, of: {of} }}\nsteps:\n  - id: all\n    \
+                 for_each: ${{{{ inputs.rows }}}}\n    uses: approval\n    with: {{ show: \"{show}\" }}\n"
+            )
+            .as_bytes(),
+        )
+    }
+
+    #[test]
+    fn a_wrong_value_is_said_at_its_cell_also_if_it_is_the_key_or_the_only_value() {
+        let note = "{ note: { type: string, optional: true } }";
+        for (of, show, table, place, end) in [
+            (note, "${{ each.key }}", "key,note\na,x\nforbidden,y\n", "3:1", "(row 3, column `key`)"),
+            (note, "is ${{ each.key }}", "id,note\nforbidden,\n", "2:1", "(row 2, column `id`)"),
+            ("string", "${{ each.value }}", "key,note\na,x\nb,forbidden\n", "3:3", "(row 3, column `note`)"),
+        ] {
+            let mut raw = RawInputs::new();
+            raw.csv("rows", "rows.csv", table.as_bytes()).unwrap();
+            let found = shown(of, show).bind(&raw).unwrap_err();
+            assert!(found.0[0].code == "TS0414" && found.0[0].message.ends_with(end), "{table}: {found:?}");
+            let text = found.render(false);
+            assert!(text.contains(&format!("rows.csv:{place}")) && text.contains("used here"), "{text}");
+        }
+        let said = bind(&shown(note, "${{ each.key }}"), "rows:\n  a: {}\n  forbidden: {}\n").unwrap_err();
+        assert!(said.contains("inputs.yaml:3:3") && said.contains("used here"), "{said}");
+    }
+
+    #[test]
+    fn a_key_is_no_pattern() {
+        let plan = shown("string", "${{ each.value }}");
+        for key in ["*", "a*"] {
+            let mut raw = RawInputs::new();
+            raw.csv("rows", "rows.csv", format!("key,v\n{key},x\n").as_bytes()).unwrap();
+            let said = plan.bind(&raw).unwrap_err().render(false);
+            assert!(said.contains("(row 2, column `key`) cannot name an instance"), "{said}");
+            let said = bind(&plan, &format!("rows: {{ \"{key}\": x }}\n")).unwrap_err();
+            assert!(said.contains("cannot name an instance") && said.contains("remove `*`"), "{said}");
+        }
+    }
+
     const VNET: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/v";
 
     fn fleet() -> Plan {
@@ -504,6 +547,11 @@ mod tests {
             &format!("{head}Prod,fabrikam,{SCOPE}1,pilot,\nprod,fabrikam,{SCOPE}2,pilot,\n"),
             "in another case",
         );
+        wrong(
+            &format!("key,tenant,scope,ring,networks,\nprod,fabrikam,{SCOPE}1,pilot,,x\n"),
+            "column 6 (F) has no name",
+        );
+        targets(&format!("key,tenant,scope,ring,networks,,\nprod,fabrikam,{SCOPE}1,pilot,,,\n")).unwrap();
         wrong(&format!("{head}prod,fabrikam,,pilot,\n"), "`scope` is empty (row 2, column `scope`)");
         wrong(
             &format!("key|tenant|scope|ring|networks\nprod|fabrikam|{SCOPE}1|pilot|\n"),
@@ -513,6 +561,14 @@ mod tests {
         for bytes in [utf16("key,tenant"), [vec![0xff, 0xfe], utf16("é,tenant")].concat()] {
             let said = RawInputs::new().csv("targets", "t.csv", &bytes).unwrap_err();
             assert!(said.0[0].message.contains("UTF-16"), "{said}");
+            assert!(said.render(false).contains("in Excel as"), "{said}");
+            for said in [
+                crate::parse("p.yaml", &bytes).unwrap_err(),
+                RawInputs::new().file("i.yaml", &bytes, &mut no_file).unwrap_err(),
+            ] {
+                assert!(said.0[0].message.contains("UTF-16"), "{said}");
+                assert!(!said.render(false).contains("Excel"), "a plan or its inputs are no table: {said}");
+            }
         }
     }
 

@@ -190,7 +190,12 @@ impl<'d> Checker<'d> {
         document.identities.iter().map(|decl| self.identity(decl, None)).collect()
     }
 
+    /// Warns of inputs that nothing reads, if there is no error: what has an error may not have been read to its end, so an
+    /// input that it uses would be reported as not used.
     fn unused_inputs(&mut self) {
+        if self.problems.has_errors() {
+            return;
+        }
         let used = self.used_inputs.take();
         for decl in &self.document.inputs {
             if !used.contains(&decl.name.value) {
@@ -283,6 +288,26 @@ mod tests {
         );
         let all: Vec<NodeId> = needs("all").iter().map(|need| need.node).collect();
         assert_eq!(all, [find(&plan, "connect"), find(&plan, "heading-2")]);
+    }
+
+    #[test]
+    fn an_input_that_only_a_wrong_value_uses_is_not_called_unused() {
+        let codes = |steps: &str| {
+            let text = format!("twinspan: 1\nname: p\ninputs:\n  d: {{ type: string }}\nsteps:\n{steps}");
+            let document = crate::parse("plan.yaml", text.as_bytes()).unwrap();
+            let found =
+                compile(&document, &fixture::catalog()).map_or_else(|found| found, |done| done.warnings);
+            found.iter().map(|one| one.code).collect::<Vec<_>>()
+        };
+        for (code, step) in [
+            ("TS0201", "uses: delay, when: '${{ inputs.d == \"1\" }}', with: { for: 1s }"),
+            ("TS0202", "uses: approval, with: { show: '${{ d }}' }"),
+            ("TS0203", "uses: approval, with: { show: '${{ inputs.dd }}' }"),
+            ("TS0311", "uses: delay, with: { for: ['${{ inputs.d }}'] }"),
+        ] {
+            assert_eq!(codes(&format!("  - {{ id: a, {step} }}\n")), [code], "{step}");
+        }
+        assert_eq!(codes("  - { id: a, uses: delay, with: { for: 1s } }\n"), ["TS0310"]);
     }
 
     #[test]

@@ -239,7 +239,12 @@ impl Diagnostics {
 
     /// Whether one of them is an error.
     pub fn has_errors(&self) -> bool {
-        self.0.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+        self.first_error().is_some()
+    }
+
+    /// The first error in the order of the places; the warnings before it do not make the plan unusable.
+    pub fn first_error(&self) -> Option<&Diagnostic> {
+        self.0.iter().find(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
     /// The diagnostics as JSON, limited like the text; see [`Diagnostic::to_json`]. `more` counts the omitted ones.

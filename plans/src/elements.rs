@@ -11,6 +11,10 @@ use serde_json::Value;
 
 use crate::digest::Digest;
 
+/// The character that stands for any text where a command takes several steps: `decide RUN 'connect[*]' adopt`. A key with it
+/// could not be named alone.
+pub(crate) const PATTERN: char = '*';
+
 /// An element: the key that names its instance, and its value.
 pub type Element = (String, Value);
 
@@ -23,6 +27,11 @@ pub enum ElementsError {
     /// The value is neither a map nor a list.
     #[error("`for_each` takes a map or a list of text, not {0}")]
     NotACollection(Value),
+    /// The key of an element contains [`PATTERN`].
+    #[error(
+        "`for_each` cannot have the element `{0}`: in `decide`, `approve` and `retry`, `*` stands for every instance"
+    )]
+    Pattern(String),
     /// Two elements are the same.
     #[error("`for_each` has `{second}` twice{}", if first == second { String::new() } else { format!(" (also as `{first}`: names in Azure are not case-sensitive)") })]
     Twice {
@@ -49,6 +58,9 @@ pub fn elements(value: Option<Value>) -> Result<Vec<Element>, ElementsError> {
     };
     let mut known: HashMap<String, usize> = HashMap::with_capacity(elements.len());
     for (at, (key, value)) in elements.iter().enumerate() {
+        if key.contains(PATTERN) {
+            return Err(ElementsError::Pattern(key.clone()));
+        }
         if let Some(first) = known.insert(folded(key), at) {
             let written = |key: &String, value: &Value| value.as_str().unwrap_or(key).to_owned();
             let (first_key, first_value) = &elements[first];
@@ -121,6 +133,9 @@ mod tests {
         assert!(found[1].starts_with("Hub-") && found[1].len() == 12, "{}", found[1]);
         assert!(keys(json!([1])).unwrap_err().contains("the list contains 1"));
         assert!(keys(json!("x")).unwrap_err().contains("not \"x\""));
+        for pattern in [json!(["*"]), json!({ "a*": 1 })] {
+            assert!(keys(pattern).unwrap_err().contains("`*` stands for every instance"));
+        }
     }
 
     #[test]

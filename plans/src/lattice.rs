@@ -2,6 +2,7 @@
 
 mod meant;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::catalog::Type;
@@ -196,7 +197,7 @@ fn check_resource_id(text: &str, of: Option<&str>) -> Result<(), Misfit> {
     let why = match resource_type(text) {
         Ok(found) if is_wanted(&found) => return Ok(()),
         Ok(found) => format!("the id of a {found}, not of a {}", of.unwrap_or_default()),
-        Err(why) => why.to_owned(),
+        Err(why) => why.into_owned(),
     };
     let fits = |id: &str| resource_type(id).is_ok_and(|found| is_wanted(&found));
     Err(Misfit::new(why, example).meant(meant::resource_id(text, fits)))
@@ -205,29 +206,38 @@ fn check_resource_id(text: &str, of: Option<&str>) -> Result<(), Misfit> {
 fn check_scope(text: &str) -> Result<(), Misfit> {
     let help =
         "write /subscriptions/GUID, /providers/Microsoft.Management/managementGroups/NAME, or a resource id";
-    let misfit = |why| Misfit::new(why, help).meant(meant::resource_id(text, |_| true));
+    let misfit = |why| Misfit::new(why, help).meant(meant::scope(text));
     resource_type(text).map(|_| ()).map_err(misfit)
 }
 
 /// The type of a resource id: the namespace after the last `providers`, and the types after the namespace.
-fn resource_type(id: &str) -> Result<String, &'static str> {
-    let Some(rest) = id.strip_prefix('/') else { return Err("does not begin with `/`") };
+fn resource_type(id: &str) -> Result<String, Cow<'static, str>> {
+    let Some(rest) = id.strip_prefix('/') else { return Err("does not begin with `/`".into()) };
     if id.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err("contains a blank");
+        return Err("contains a blank".into());
+    }
+    // `…/virtualNetworks/` lacks the name; that says more than the `/` at its end.
+    let ended = rest.strip_suffix('/').map(|rest| rest.split('/').collect::<Vec<_>>());
+    if let Some(name) = ended.as_deref().and_then(nameless) {
+        return Err(name_is_missing(name));
     }
     let segments: Vec<&str> = rest.split('/').collect();
     if segments.iter().any(|segment| segment.is_empty()) {
-        return Err("contains an empty part (`//`, or `/` at its end)");
+        return Err("contains an empty part (`//`, or `/` at its end)".into());
     }
     let is =
         |at: usize, word: &str| segments.get(at).is_some_and(|segment| segment.eq_ignore_ascii_case(word));
     if is(0, "subscriptions") && segments.get(1).is_none_or(|guid| check_guid(guid).is_err()) {
-        return Err("the subscription is not a GUID");
+        return Err("the subscription is not a GUID".into());
     }
-    if let Some(at) = segments.iter().rposition(|segment| segment.eq_ignore_ascii_case("providers")) {
-        let parts = &segments[at + 1..];
-        if parts.len() < 3 || parts.len().is_multiple_of(2) {
-            return Err("not a complete resource id: namespace, types and names must follow `providers`");
+    if let Some(name) = nameless(&segments) {
+        return Err(name_is_missing(name));
+    }
+    if let Some(parts) = after_providers(&segments) {
+        if parts.len() < 3 {
+            return Err(
+                "not a complete resource id: namespace, types and names must follow `providers`".into()
+            );
         }
         let types = parts[1..].iter().step_by(2).fold(parts[0].to_owned(), |all, ty| all + "/" + ty);
         return Ok(types);
@@ -237,8 +247,28 @@ fn resource_type(id: &str) -> Result<String, &'static str> {
         4 if is(0, "subscriptions") && is(2, "resourceGroups") => {
             Ok("Microsoft.Resources/resourceGroups".to_owned())
         }
-        _ => Err("not a complete resource id"),
+        _ => Err("not a complete resource id".into()),
     }
+}
+
+/// The segments after the last `providers`.
+fn after_providers<'a, 's>(segments: &'a [&'s str]) -> Option<&'a [&'s str]> {
+    let at = segments.iter().rposition(|segment| segment.eq_ignore_ascii_case("providers"))?;
+    segments.get(at + 1..)
+}
+
+/// The type at the end of an id, if the name after it is missing.
+fn nameless<'s>(segments: &[&'s str]) -> Option<&'s str> {
+    let last = *segments.last()?;
+    let missing = match after_providers(segments) {
+        Some(parts) => parts.len() >= 2 && parts.len().is_multiple_of(2),
+        None => segments.len() == 3 && last.eq_ignore_ascii_case("resourceGroups"),
+    };
+    (missing && !last.is_empty()).then_some(last)
+}
+
+fn name_is_missing(ty: &str) -> Cow<'static, str> {
+    format!("the name after `{ty}` is missing").into()
 }
 
 #[cfg(test)]
@@ -311,6 +341,16 @@ mod tests {
         ] {
             assert!(check_text(bad, &Type::Scope).is_err(), "{bad:?}");
         }
+        let why = |text: &str| check_text(text, &Type::ResourceId(None)).unwrap_err().why;
+        for nameless in [&vnet[..vnet.len() - 2], &vnet[..vnet.len() - 1]] {
+            assert_eq!(why(nameless), "the name after `virtualNetworks` is missing", "{nameless}");
+        }
+        assert_eq!(why(&format!("{vnet}/subnets")), "the name after `subnets` is missing");
+        assert_eq!(
+            why(&format!("{SUBSCRIPTION}/resourceGroups")),
+            "the name after `resourceGroups` is missing"
+        );
+        assert!(why(&format!("{vnet}/")).contains("empty part"));
         let choice = Type::Choice(vec!["guest".into(), "service-principal".into()]);
         assert_eq!(
             check_text("service_principal", &choice).unwrap_err().suggestion.as_deref(),

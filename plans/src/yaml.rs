@@ -91,7 +91,7 @@ pub(crate) fn source(name: &str, bytes: &[u8]) -> Result<Arc<Source>, Diagnostic
         let source = Arc::new(Source { name: name.to_owned(), text: String::new() });
         return Err(Diagnostic::error("TS0003", format!("the file is {encoding} text, not UTF-8"))
             .at(Place::new(&source, 0..0), "")
-            .help("save it as UTF-8; in Excel as `CSV UTF-8 (Comma delimited)`"));
+            .help("save it as UTF-8 in your editor"));
     }
     match std::str::from_utf8(bytes) {
         // A byte order mark is not part of the text.
@@ -105,7 +105,7 @@ pub(crate) fn source(name: &str, bytes: &[u8]) -> Result<Arc<Source>, Diagnostic
             let source = Arc::new(Source { name: name.to_owned(), text });
             Err(Diagnostic::error("TS0003", "the file is not UTF-8 text")
                 .at(Place::new(&source, at..at + 3), "this byte is not part of a UTF-8 character")
-                .help("save the file as UTF-8; in Excel as `CSV UTF-8 (Comma delimited)`"))
+                .help("save the file as UTF-8 in your editor"))
         }
     }
 }
@@ -202,13 +202,19 @@ fn indenting_tab(text: &str) -> Option<usize> {
 }
 
 fn explain_error(source: &Arc<Source>, error: &Error) -> Diagnostic {
+    let location = error.without_snippet().location().unwrap_or(Location::UNKNOWN);
+    explain_error_at(source, error, location)
+}
+
+/// The diagnostic for an error at `location`. What an alias repeats was accepted where its anchor is, so an error in it is one
+/// of the alias, which the outermost error names.
+fn explain_error_at(source: &Arc<Source>, error: &Error, location: Location) -> Diagnostic {
     let error = error.without_snippet();
     let text = source.text.as_str();
-    let location = error.location().unwrap_or(Location::UNKNOWN);
     let span = error_span(text, &location);
     let place = Place::new(source, span);
     if let Error::AliasError { error, .. } = error {
-        return explain_error(source, error);
+        return explain_error_at(source, error, location);
     }
     let limit = |message: &str, label: &str, help: &str| {
         Diagnostic::error("TS0006", message).at(place.clone(), label).help(help)

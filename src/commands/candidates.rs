@@ -76,7 +76,7 @@ async fn candidates(ui: &Ui, app: &App, before: &[String]) -> Option<Vec<String>
         ("steps", None) if word == 0 => {
             Some(step_kinds::described().ok()?.kinds().map(|kind| kind.name.to_owned()).collect())
         }
-        ("man", None) if word == 0 => {
+        ("man" | "help", None) if word == 0 => {
             let cli = app.command_line();
             let shown = cli.get_subcommands().filter(|command| !command.is_hide_set());
             Some(shown.map(|command| command.get_name().to_owned()).collect())

@@ -164,7 +164,7 @@ pub(crate) fn diagnostics(ui: &Ui, found: &Diagnostics) -> Text {
 }
 
 fn diagnosed(ui: &Ui, message: String, found: &Diagnostics) -> CommandError {
-    let code = found.iter().next().map(|first| first.code);
+    let code = found.first_error().map(|first| first.code);
     let mut error =
         CommandError::new(Exit::PlanInvalid, message).findings(diagnostics(ui, found), found.to_json());
     for domain in found.iter().filter_map(|one| one.domain.as_deref()) {
@@ -175,5 +175,32 @@ fn diagnosed(ui: &Ui, message: String, found: &Diagnostics) -> CommandError {
     match code {
         Some(code) => error.hint(format!("`twinspan explain {code}` shows details")),
         None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::environment::Environment;
+    use crate::cli::ui::Manner;
+    use twinspan_plans::{Diagnostic, Severity};
+
+    #[test]
+    fn the_hint_names_the_error_and_not_a_warning_before_it() {
+        let environment = Environment::Memory([].into());
+        let ui = Ui::new(Manner::default(), &environment);
+        let one = |code, severity| Diagnostic {
+            code,
+            severity,
+            message: "x".to_owned(),
+            primary: None,
+            secondary: Vec::new(),
+            help: None,
+            suggestion: None,
+            domain: None,
+        };
+        let found = Diagnostics(vec![one("TS0212", Severity::Warning), one("TS0201", Severity::Error)]);
+        let error = invalid(&ui, "the plan", Path::new("plan.yaml"), &found);
+        assert_eq!(error.hints, ["`twinspan explain TS0201` shows details"]);
     }
 }

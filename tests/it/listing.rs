@@ -79,13 +79,30 @@ fn a_line_is_completed_by_what_the_journal_and_the_plan_know() {
     assert_eq!(complete(&["hand-over", &gate, "--as", ""]), ["boss"]);
     assert_eq!(complete(&["run", plan.to_str().unwrap(), "--input", ""]), ["greeting="]);
     assert_eq!(complete(&["steps", "dela"]), ["delay"]);
-    assert!(complete(&["man", ""]).contains(&"hand-over".to_owned()));
+    for verb in ["man", "help"] {
+        assert!(complete(&[verb, ""]).contains(&"hand-over".to_owned()), "{verb}");
+    }
     assert_eq!(complete(&["decide", &bad, "rest", ""]), [""; 0], "it needs no decision");
     assert_eq!(complete(&["show", "--output", ""]), [""; 0], "the shell knows these");
     for shell in ["bash", "zsh", "fish"] {
         let script = home.run(&["completions", shell]).expect(0).out;
         assert!(script.contains("twinspan candidates -- "), "{shell}");
     }
+}
+
+#[test]
+fn help_is_a_command_too() {
+    let home = Home::new();
+    for (command, option) in [
+        (&["help"][..], &["--help"][..]),
+        (&["help", "undo"], &["undo", "--help"]),
+        (&["help", "what-if"], &["preview", "--help"]),
+        (&["help", "help"], &["help", "--help"]),
+    ] {
+        assert_eq!(home.run(command).expect(0).out, home.run(option).expect(0).out, "{command:?}");
+    }
+    let said = home.run(&["help", "nonsense"]).expect(3);
+    assert!(said.err.contains("there is no command nonsense"), "{said:#?}");
 }
 
 #[test]

@@ -374,6 +374,26 @@ async fn undo_searches_for_what_the_journal_lost() {
     assert_eq!(backend.verify_journal(run).unwrap().problems, Vec::<String>::new());
 }
 
+/// A read that fails because the parent does not exist proves that the resource does not exist; another failure proves nothing.
+#[tokio::test]
+async fn a_missing_parent_proves_that_nothing_was_lost_in_it() {
+    let trial = Trial::new();
+    let backend = trial.open();
+    let text = plan_of(
+        "  - { id: child, uses: thing, with: { name: child, value: in a missing parent } }\n  \
+         - { id: hidden, uses: thing, with: { name: hidden, value: forbidden } }\n",
+    );
+    let new = trial.run(1, &text);
+    let run = new.run;
+    backend.start(new).await.unwrap();
+    backend.signal(signal(run, Signal::Undo)).await.unwrap();
+    trial.drive(&backend, run).await.unwrap();
+    let state = backend.load(run).await.unwrap();
+    let unchecked: Vec<String> =
+        state.unchecked().iter().map(|(step, why)| format!("{step}: {why}")).collect();
+    assert_eq!(unchecked, ["hidden: it cannot be read: 404: forbidden"]);
+}
+
 /// `verify` of a run that is not undone finds the same, in an element that the journal never expanded, too, and reads nothing
 /// where every step is accounted for.
 #[tokio::test]

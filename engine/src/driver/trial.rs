@@ -123,6 +123,13 @@ impl Step for Thing {
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &ThingParams) -> Result<Observed<ThingOutput>, StepError> {
+        // Two values stand for a resource that cannot be read.
+        let unreadable = |class| Err(StepError::new(class, format!("404: {}", params.value)));
+        match params.value.as_str() {
+            "in a missing parent" => return unreadable(FailureClass::ReplicationLag),
+            "forbidden" => return unreadable(FailureClass::Policy),
+            _ => {}
+        }
         let things = self.0.things.lock().unwrap();
         Ok(if things.contains_key(&params.place(cx)) {
             Observed::Present { output: ThingOutput { name: params.name.clone() }, marker: params.marker(cx) }

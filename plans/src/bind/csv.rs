@@ -92,7 +92,12 @@ pub(super) struct Cell {
 
 /// Reads a table, with quotes as in RFC 4180; empty rows are skipped.
 pub(super) fn read(name: &str, bytes: &[u8]) -> Result<Table, Diagnostic> {
-    let source = yaml::source(name, bytes)?;
+    let source = yaml::source(name, bytes).map_err(|problem| match problem.code {
+        "TS0002" => problem.help("split the table, and start a run for each part"),
+        // Excel's `Unicode Text` is UTF-16, its plain `CSV` an old code page.
+        "TS0003" => problem.help("save it as UTF-8; in Excel as `CSV UTF-8 (Comma delimited)`"),
+        _ => problem,
+    })?;
     let text = source.text.as_str();
     let first = text.split_inclusive('\n').next().unwrap_or_default();
     let (separator, begin) = match Separator::said(first) {
@@ -102,13 +107,27 @@ pub(super) fn read(name: &str, bytes: &[u8]) -> Result<Table, Diagnostic> {
             (Separator::of_header(header), 0)
         }
     };
-    let mut rows = rows(&source, separator, begin)?.into_iter();
+    let mut rows = rows(&source, separator, begin)?;
+    drop_empty_columns(&mut rows);
+    let mut rows = rows.into_iter();
     let Some(header) = rows.next() else {
         return Err(Diagnostic::error("TS0407", "the table is empty")
             .at(Place::new(&source, 0..0), "")
             .help("the first row names the columns; the first column is the key"));
     };
     Ok(Table { header: header.cells, rows: rows.collect(), separator, source })
+}
+
+/// Drops the empty columns at the end, which a spreadsheet saves for cells that were cleared or only formatted, and the
+/// empty cells of a row after its header.
+fn drop_empty_columns(rows: &mut [Row]) {
+    let filled = |row: &Row| row.cells.iter().rposition(|cell| !cell.text.is_empty()).map_or(0, |at| at + 1);
+    let Some(all) = rows.iter().map(filled).max() else { return };
+    let header = rows.first().map_or(0, |header| header.cells.len().min(all));
+    for row in rows {
+        let keep = filled(row).max(header);
+        row.cells.truncate(keep);
+    }
 }
 
 /// Reads the rows from byte `at` on.
@@ -202,7 +221,22 @@ mod tests {
             cells("\u{feff}a,b\r\n\"x, \"\"y\"\"\n z\",\r\n\r\n,q\n"),
             [vec!["a", "b"], vec!["x, \"y\"\n z", ""], vec!["", "q"]]
         );
-        assert_eq!(cells("a,"), [["a", ""]]);
+        assert_eq!(cells("a,\nx,y"), [["a", ""], ["x", "y"]]);
+    }
+
+    #[test]
+    fn empty_columns_at_the_end_are_ignored() {
+        let expected = [vec!["key", "name"], vec!["x", "n"], vec!["y", ""]];
+        for text in [
+            "key,name,,\nx,n,,\ny,,,\n",
+            "key,name,,\nx,n\ny,\n",
+            "key,name\nx,n,,,\ny,,\n",
+            "key,name,\"\"\nx,n, \ny,,\n,,\n",
+        ] {
+            assert_eq!(cells(text), expected, "{text:?}");
+        }
+        assert_eq!(cells("key,,\nx,,v\n"), [["key", "", ""], ["x", "", "v"]], "not empty in every row");
+        assert_eq!(cells("key,name\nx,n,,v\n")[1].len(), 4, "more than the header");
     }
 
     #[test]

@@ -356,7 +356,7 @@ impl<'a> NeededInputs<'a> {
         match expr {
             Expr::Input { name, path } => along(ValuePath::of(name), path),
             Expr::EachValue { depth, path } => along(element(*depth)?, path),
-            Expr::EachKey(depth) => element(*depth),
+            Expr::EachKey(depth) => element(*depth).map(|element| element.key()),
             Expr::Or(all) => {
                 let present = all.iter().find(|part| matches!(part.eval(&scope), Ok(Some(_))))?;
                 self.origin(present, around)

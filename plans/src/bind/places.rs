@@ -6,6 +6,8 @@ use crate::diagnostic::Place;
 
 /// The separator of the parts of a path; no key contains it.
 const BETWEEN: char = '\u{1f}';
+/// The part for the key of an element, beside the parts of its value; no key or field has this name.
+const KEY: &str = "\u{1e}";
 
 /// The path of a value: the input, then keys, fields and positions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -29,6 +31,11 @@ impl ValuePath {
         let mut below = self.clone();
         below.push(part);
         below
+    }
+
+    /// The path of the key of the element at this path.
+    pub(super) fn key(&self) -> Self {
+        self.below(KEY)
     }
 }
 

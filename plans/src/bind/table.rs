@@ -50,13 +50,20 @@ impl Reader<'_> {
                 good = false;
                 continue;
             }
-            good &= self.map_key(&key.text, place.clone());
+            let column = match table.header.first() {
+                Some(named) if !named.text.is_empty() => format!("column `{}`", named.text),
+                _ => "the key".to_owned(),
+            };
+            good &= self.map_key(&key.text, place.clone(), &format!(" (row {}, {column})", row.number));
+            // For what has no cell of its own, as an absent field.
+            self.places.put(&self.path.below(&key.text), &place, &format!(" (row {})", row.number));
             if let Some(first) = seen.insert(folded(&key.text), row) {
                 self.key_twice(source, first, row);
                 good = false;
                 continue;
             }
-            match self.below(&key.text, |reader| reader.row(row, &columns, source)) {
+            let is_record = matches!(inner, Type::Record(_));
+            match self.below(&key.text, |reader| reader.row(row, &columns, source, is_record)) {
                 None => good = false,
                 Some(record) => {
                     let value = match inner {
@@ -114,6 +121,10 @@ impl Reader<'_> {
             let place = Place::new(source, cell.span.clone());
             let twice = table.header[1..at].iter().any(|earlier| earlier.text == cell.text);
             match fields.iter().find(|field| field.name == cell.text) {
+                None if cell.text.is_empty() => {
+                    self.problems.push(unnamed_column(table, at));
+                    good = false;
+                }
                 None => {
                     self.problems.push(unknown_field("the table", &cell.text, fields).at(place, "not known"));
                     good = false;
@@ -177,7 +188,14 @@ impl Reader<'_> {
         );
     }
 
-    fn row(&mut self, row: &Row, columns: &[&Field], source: &Arc<Source>) -> Option<Map<String, Json>> {
+    /// The fields of a row. `is_record`: the element has fields; otherwise its value is that of the only column.
+    fn row(
+        &mut self,
+        row: &Row,
+        columns: &[&Field],
+        source: &Arc<Source>,
+        is_record: bool,
+    ) -> Option<Map<String, Json>> {
         let mut record = Map::new();
         let mut good = true;
         for (at, field) in columns.iter().enumerate() {
@@ -200,7 +218,8 @@ impl Reader<'_> {
                 }
             }
             let read = |reader: &mut Self| reader.cell(&field.name, &field.ty, text, &place, &where_);
-            match self.below(&field.name, read) {
+            let value = if is_record { self.below(&field.name, read) } else { read(self) };
+            match value {
                 Some(value) => {
                     record.insert(field.name.clone(), value);
                 }
@@ -209,6 +228,22 @@ impl Reader<'_> {
         }
         good.then_some(record)
     }
+}
+
+/// The error for a column with cells but without a name.
+fn unnamed_column(table: &Table, at: usize) -> Diagnostic {
+    let place = |cell| Place::new(&table.source, span_of(cell));
+    // A spreadsheet shows letters in place of numbers.
+    let letter = u8::try_from(at).ok().filter(|at| *at < 26).map(|at| char::from(b'A' + at));
+    let letter = letter.map(|letter| format!(" ({letter})")).unwrap_or_default();
+    let mut diagnostic = Diagnostic::error("TS0407", format!("column {}{letter} has no name", at + 1))
+        .at(place(table.header.get(at)), "empty in this row of names")
+        .help("name the column, or remove it with its cells");
+    let cells = table.rows.iter().filter_map(|row| row.cells.get(at));
+    if let Some(cell) = cells.into_iter().find(|cell| !cell.text.is_empty()) {
+        diagnostic = diagnostic.and_at(place(Some(cell)), "a cell of this column");
+    }
+    diagnostic
 }
 
 fn span_of(cell: Option<&Cell>) -> std::ops::Range<usize> {

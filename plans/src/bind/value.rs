@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::catalog::{Field, Type};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, Source};
-use crate::elements::folded;
+use crate::elements::{PATTERN, folded};
 use crate::lattice::{Misfit, article, check_text, is_text};
 use crate::plan::InputDef;
 use crate::reference::has_reference;
@@ -157,7 +157,7 @@ impl Reader<'_> {
                     .iter()
                     .map(|entry| {
                         let place = Place::new(source, entry.key_span.clone());
-                        let good = self.map_key(&entry.key, place);
+                        let good = self.map_key(&entry.key, place, "");
                         let what = format!("`{}`", entry.key);
                         let value =
                             self.below(&entry.key, |reader| reader.node(&what, inner, source, &entry.value))?;
@@ -289,8 +289,17 @@ impl Reader<'_> {
         }
     }
 
-    /// Checks a key that names an instance: `connect[KEY].role` must be readable.
-    pub(super) fn map_key(&mut self, key: &str, place: Place) -> bool {
+    /// Checks a key that names an instance: `connect[KEY].role` must be readable, and must not be a pattern.
+    pub(super) fn map_key(&mut self, key: &str, place: Place, where_: &str) -> bool {
+        self.places.put(&self.path.below(key).key(), &place, where_);
+        if key.contains(PATTERN) {
+            self.problems.push(
+                Diagnostic::error("TS0403", format!("the key {key:?}{where_} cannot name an instance"))
+                    .at(place, "this key")
+                    .help("remove `*`: in `decide`, `approve` and `retry` it stands for every instance"),
+            );
+            return false;
+        }
         let good = !key.is_empty()
             && key.chars().count() <= 128
             && !key.chars().any(|c| c.is_control() || c.is_whitespace() || "[]'\"${}".contains(c));

@@ -1,5 +1,7 @@
 //! Encoders for the formats of graphs: text of a plan's titles cannot end a label or begin a command.
 
+use twinspan_encode::characters::is_active;
+
 /// Text in a quoted Mermaid label: everything but letters, digits and some punctuation becomes a character code.
 pub(super) fn mermaid(text: &str) -> String {
     encoded(text, |c| match c {
@@ -36,7 +38,7 @@ fn encoded(text: &str, code: impl Fn(char) -> Option<String>) -> String {
     for c in text.chars() {
         match c {
             '\n' | '\r' | '\t' | '\u{85}' | '\u{2028}' | '\u{2029}' => encoded.push(' '),
-            c if is_unseen(c) => encoded.push('\u{fffd}'),
+            c if is_active(c) => encoded.push('\u{fffd}'),
             c => match code(c) {
                 Some(code) => encoded.push_str(&code),
                 None => encoded.push(c),
@@ -44,16 +46,6 @@ fn encoded(text: &str, code: impl Fn(char) -> Option<String>) -> String {
         }
     }
     encoded
-}
-
-/// Control characters, direction marks, and noncharacters.
-fn is_unseen(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{61c}'
-                | '\u{fffe}' | '\u{ffff}'
-        )
 }
 
 #[cfg(test)]
@@ -77,7 +69,7 @@ mod tests {
             prop_assert!(!quoted.contains(['"', '\n', '\\']));
             prop_assert!(!xml(&text).contains(['<', '>', '"', '\'']));
             for encoded in [mermaid(&text), dot(&text), xml(&text)] {
-                prop_assert!(!encoded.chars().any(is_unseen));
+                prop_assert!(!encoded.contains(is_active));
             }
         }
     }

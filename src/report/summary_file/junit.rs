@@ -4,6 +4,8 @@
 
 use std::fmt::Write as _;
 
+use twinspan_encode::characters::is_active;
+
 use crate::report::view::{RunView, StepView};
 
 /// The summary of these runs.
@@ -98,7 +100,7 @@ fn xml(text: &str) -> String {
             '\'' => out.push_str("&apos;"),
             '\n' => out.push_str("&#10;"),
             '\t' => out.push_str("&#9;"),
-            letter if is_control(letter) => {
+            letter if is_active(letter) => {
                 let _ = write!(out, "\\u{{{:x}}}", u32::from(letter));
             }
             letter => out.push(letter),
@@ -107,18 +109,15 @@ fn xml(text: &str) -> String {
     out
 }
 
-fn is_control(letter: char) -> bool {
-    letter.is_control()
-        || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fffe}' | '\u{ffff}')
-}
-
 #[cfg(test)]
 mod tests {
-    use super::xml;
+    use super::{is_active, xml};
 
     #[test]
     fn nothing_of_a_text_is_markup_or_a_control() {
         let hostile = "</failure><x a='1' b=\"2\">&\u{1b}]52;c;x\u{7}\u{9b}31m\u{202e}\u{0}\u{ffff}\n";
+        let active: String = ('\0'..=char::MAX).filter(|letter| is_active(*letter)).collect();
+        assert!(!xml(&active).contains(is_active));
         let safe = xml(hostile);
         assert!(safe.chars().all(|letter| !letter.is_control() && letter != '<' && letter != '"'), "{safe}");
         assert!(safe.starts_with("&lt;/failure&gt;&lt;x a=&apos;1&apos;"), "{safe}");

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use twinspan_encode::characters::is_active;
+
 use crate::report::view::{RunView, StepView};
 
 /// The summary of these runs.
@@ -74,7 +76,7 @@ fn plain(text: &str) -> String {
     for letter in text.chars() {
         match letter {
             '\n' | '\r' | '\t' => out.push(' '),
-            letter if letter.is_control() || is_direction(letter) => {
+            letter if is_active(letter) => {
                 let _ = write!(out, "\\\\u{{{:x}}}", u32::from(letter));
             }
             '&' => out.push_str("&amp;"),
@@ -93,14 +95,10 @@ fn plain(text: &str) -> String {
 /// A command, indented as code.
 fn code(text: &str) -> String {
     let letters = text.chars().map(|letter| match letter {
-        letter if letter.is_control() || is_direction(letter) => ' ',
+        letter if is_active(letter) => ' ',
         letter => letter,
     });
     format!("    {}", letters.collect::<String>())
-}
-
-fn is_direction(letter: char) -> bool {
-    matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -112,6 +110,9 @@ mod tests {
         assert_eq!(plain("members[a]"), "members\\[a\\]");
         assert_eq!(plain("a | b\n# c"), "a \\| b \\# c");
         assert_eq!(plain("<img src=x> `id` \u{1b}[2J"), "&lt;img src=x&gt; \\`id\\` \\\\u{1b}\\[2J");
+        let active: String = ('\0'..=char::MAX).filter(|letter| is_active(*letter)).collect();
+        assert!(!plain(&active).contains(is_active) && !code(&active).contains(is_active));
+        assert_eq!(plain("a\u{2028}b\u{2029}"), "a\\\\u{2028}b\\\\u{2029}");
         assert_eq!(code("twinspan x\n# y\u{202e}"), "    twinspan x # y ");
     }
 }
