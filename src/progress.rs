@@ -351,7 +351,7 @@ impl Followed {
         if let Some(node) = self.nodes.get(key) {
             return Some(*node);
         }
-        let node = node_of(&self.plan, key)?;
+        let node = self.plan.node_named(&key.0)?;
         self.nodes.insert(key.clone(), node);
         Some(node)
     }
@@ -406,41 +406,6 @@ impl Followed {
             None => Saying::Nothing,
         }
     }
-}
-
-/// The plan's node for a key: `connect[x].role` is `connect` at the top level, then `role` inside that `for_each`.
-pub(crate) fn node_of(plan: &Plan, key: &StepKey) -> Option<NodeId> {
-    let mut scope: Option<NodeId> = None;
-    let mut found = None;
-    for segment in segments(&key.0) {
-        let (id, element) = segment.split_once('[').map_or((segment, false), |(id, _)| (id, true));
-        let node = (0..plan.nodes.len())
-            .filter_map(|position| u32::try_from(position).ok().map(NodeId))
-            .find(|node| {
-                let scopes = plan.scopes(*node);
-                let around = scopes.iter().rev().find(|scope| *scope != node).copied();
-                plan.node(*node).id == id && around == scope
-            })?;
-        if element {
-            scope = Some(node);
-        }
-        found = Some(node);
-    }
-    found
-}
-
-/// Splits a key at its dots, except dots inside brackets: `connect[a.b].role` has two segments.
-fn segments(key: &str) -> Vec<&str> {
-    let mut depth = 0_usize;
-    key.split(|letter: char| {
-        match letter {
-            '[' => depth += 1,
-            ']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        letter == '.' && depth == 0
-    })
-    .collect()
 }
 
 #[cfg(test)]

@@ -92,13 +92,10 @@ fn record(state: &RunState, id: ItemId) -> Option<Event> {
     Some(match verdict {
         Verdict::ConditionFalse => Event::ConditionFalse { item: item.key.clone() },
         Verdict::Wrong(error) => failed(error.clone()),
-        Verdict::Expand => {
-            let over = state.plan().node(item.node).for_each.as_ref()?;
-            match state.elements(id, over) {
-                Ok(elements) => Event::Expanded { item: item.key.clone(), elements },
-                Err(error) => failed(error),
-            }
-        }
+        Verdict::Expand => match state.elements(id) {
+            Ok(elements) => Event::Expanded { item: item.key.clone(), elements },
+            Err(error) => failed(error),
+        },
     })
 }
 

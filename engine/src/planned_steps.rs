@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
+use twinspan_plans::elements::ElementPath;
 use twinspan_plans::{IdentityId, NodeId, Plan, StepDef, Type};
 
 use crate::attempt_log::AttemptLog;
@@ -32,7 +33,6 @@ use crate::state::{RunState, StepState};
 use crate::step::StepCx;
 use crate::wait::Wait;
 
-pub(crate) use reading::Elements;
 use reading::{KnownOutputs, Outputs, Reader};
 
 /// A step that is not done.
@@ -65,7 +65,7 @@ pub(crate) struct StepOutline {
     pub(crate) key: StepKey,
     pub(crate) node: NodeId,
     /// The elements of the blocks around it; fewer than in the plan if those are not known.
-    pub(crate) place: Elements,
+    pub(crate) path: ElementPath,
     pub(crate) identities: Vec<Identity>,
     /// The plan's other identities that a step here could act as.
     pub(crate) others: Vec<Identity>,
@@ -86,8 +86,8 @@ pub(crate) struct StepOutline {
 #[derive(Clone, Debug)]
 pub(crate) struct NeedOf {
     pub(crate) node: NodeId,
-    /// Keys of the elements that are repeated around it and not around the step that needs it; empty: all.
-    pub(crate) keys: Vec<String>,
+    /// Which of its instances, as [`Plan::selection`] says.
+    pub(crate) selected: Vec<Option<String>>,
     pub(crate) reads_output: bool,
 }
 
@@ -108,13 +108,12 @@ pub fn foresee(state: &RunState, registry: &Registry, clock: &dyn Clock) -> Vec<
     let (outlines, _) = outlines(state, registry, clock, &KnownReadings::new(), false);
     let ahead = outlines.into_iter().filter(|outline| outline.applies).map(|outline| {
         // An element that the run does not have yet waits for what its collection waits for.
-        let of = match state.find(&outline.key) {
-            Some(_) => outline.key.clone(),
-            None => outline.place.outside().key(state.plan(), outline.node),
-        };
+        let around = state.plan().collections(&outline.path).into_iter().rev();
+        let around = around.map(|(name, _)| StepKey(name.into()));
+        let of = std::iter::once(outline.key.clone()).chain(around).find_map(|key| state.find(&key));
         let waits_for = |item: crate::state::ItemView<'_>| item.waits_for().into_iter().cloned().collect();
         PlannedStep {
-            after: state.find(&of).map(waits_for).unwrap_or_default(),
+            after: of.map(waits_for).unwrap_or_default(),
             key: outline.key,
             node: outline.node,
             identities: outline.identities,
@@ -180,71 +179,99 @@ impl Call {
     }
 }
 
-/// A collection whose elements are not known yet: its name, and why.
-type Closed = (StepKey, String);
+/// A collection whose elements are not known yet.
+struct Closed {
+    /// The elements around it.
+    around: ElementPath,
+    key: StepKey,
+    why: String,
+}
 
 impl Ahead<'_> {
     /// Every instance of one step of the plan.
     fn step(&mut self, node: NodeId, step: &StepDef) {
-        for place in self.places(node) {
+        for place in self.places(node, step) {
             match place {
-                Ok(place) => self.instance(node, step, &place),
-                Err((key, why)) => {
-                    let place = Elements::default();
-                    let identities = self.identities(step, &place);
-                    let call = Call::not_yet(None, why);
-                    self.push(node, key, place, identities, call);
+                Ok(path) => self.instance(node, step, &path),
+                Err(Closed { around, key, why }) => {
+                    let identities = self.identities(step, &around);
+                    if self.applies(node, &around) {
+                        self.push(node, key, around, identities, Call::not_yet(None, why));
+                    } else {
+                        self.push_inapplicable(node, key, around, identities);
+                    }
                 }
             }
         }
     }
 
     /// The instances of the step: one, or one for each element of its own and the surrounding collections.
-    fn places(&self, node: NodeId) -> Vec<Result<Elements, Closed>> {
-        let mut places = vec![Ok(Elements::default())];
+    fn places(&mut self, node: NodeId, step: &StepDef) -> Vec<Result<ElementPath, Closed>> {
+        let mut places = vec![Ok(ElementPath::default())];
         for scope in self.plan.scopes(node) {
-            let inside = |place: Result<Elements, Closed>| match place {
-                Ok(place) => self.elements(scope, &place),
-                closed => vec![closed],
-            };
-            places = places.into_iter().flat_map(inside).collect();
+            let mut inner = Vec::with_capacity(places.len());
+            for place in places {
+                let around = match place {
+                    Ok(around) => around,
+                    Err(closed) => {
+                        inner.push(Err(closed));
+                        continue;
+                    }
+                };
+                let elements = self.elements(scope, &around);
+                // As in a run, a collection that does not apply has no outputs.
+                if self.applies(scope, &around) {
+                    match &elements {
+                        Ok(_) => self.known.has_elements(node, &around),
+                        Err(closed) => {
+                            let outputs = output_names(step);
+                            self.known.lacks_elements(node, &around, closed.key.clone(), outputs);
+                        }
+                    }
+                }
+                match elements {
+                    Ok(elements) => inner.extend(elements.into_iter().map(Ok)),
+                    Err(closed) => inner.push(Err(closed)),
+                }
+            }
+            places = inner;
         }
         places
     }
 
-    fn elements(&self, node: NodeId, around: &Elements) -> Vec<Result<Elements, Closed>> {
-        let key = around.key(self.plan, node);
-        let known = match self.state.lookup(&key).map(|id| &self.state.item(id).role) {
-            Some(Role::Collection(collection)) => &collection.instances,
-            _ => &indexmap::IndexMap::new(),
-        };
-        let mut elements: Vec<(String, Value)> = known
-            .iter()
-            .filter_map(|(name, id)| {
-                Some((name.clone(), self.state.item(*id).element.as_ref()?.1.as_ref().clone()))
-            })
-            .collect();
-        if elements.is_empty() {
-            let reader = Reader::new(self.state, &self.known, around, None);
-            let over = self.plan.node(node).for_each.as_ref();
-            let value = over.and_then(|over| over.eval(&reader).ok().flatten());
-            if let Some(hole) = value.as_ref().and_then(|value| reader.hole_in(value)) {
-                return vec![Err((key, format!("how many they are says {hole}")))];
-            }
-            // The run reports what is wrong with them.
-            elements = twinspan_plans::elements::elements(value).unwrap_or_default();
+    /// The elements of a collection: those of the run, or those that its value gives now.
+    fn elements(&self, node: NodeId, around: &ElementPath) -> Result<Vec<ElementPath>, Closed> {
+        let key = StepKey(self.plan.instance_name(node, around).into());
+        if let Some(Role::Collection(collection)) =
+            self.state.lookup(&key).map(|id| &self.state.item(id).role)
+            && !collection.instances.is_empty()
+        {
+            let instances = collection.instances.values();
+            return Ok(instances.map(|id| self.state.item(*id).path.clone()).collect());
         }
-        elements.into_iter().map(|(name, value)| Ok(around.inside(node, name, value))).collect()
+        let reader = Reader::new(self.state, &self.known, around, None);
+        let definition = self.plan.node(node);
+        let value = definition.for_each.as_ref().and_then(|over| over.eval(&reader).ok().flatten());
+        if let Some(hole) = value.and_then(|value| reader.hole_in(&value)) {
+            return Err(Closed {
+                around: around.clone(),
+                key,
+                why: format!("how many they are says {hole}"),
+            });
+        }
+        // The run reports what is wrong with them.
+        let elements = definition.elements(&reader).unwrap_or_default();
+        Ok(elements.into_iter().map(|element| around.inside(node, element)).collect())
     }
 
-    fn instance(&mut self, node: NodeId, step: &StepDef, place: &Elements) {
-        let key = place.key(self.plan, node);
+    fn instance(&mut self, node: NodeId, step: &StepDef, path: &ElementPath) {
+        let key = StepKey(self.plan.instance_name(node, path).into());
         let item = self.state.find(&key);
         match item.and_then(|item| item.state()) {
             Some(StepState::Unchanged(_) | StepState::Done(_) | StepState::Skipped { .. }) => {
                 if let Some(Value::Object(fields)) = item.and_then(|item| item.outputs()) {
                     let fields = fields.clone();
-                    self.known.add(node, Outputs::read(place, key, fields));
+                    self.known.add(node, path, Outputs::read(key, fields));
                 }
                 return;
             }
@@ -252,23 +279,17 @@ impl Ahead<'_> {
             Some(StepState::ConditionFalse) => return,
             _ => {}
         }
-        let applies = self.applies(node, place);
         let identities = match item.map(|item| item.identities()) {
             Some(resolved) if !resolved.is_empty() => resolved.to_vec(),
-            _ => self.identities(step, place),
+            _ => self.identities(step, path),
         };
-        if !applies {
-            let call = Call::not_yet(None, "it does not apply".to_owned());
-            self.push(node, key, place.clone(), identities, call);
-            if let Some(last) = self.steps.last_mut() {
-                last.applies = false;
-            }
-            return;
+        if !self.applies(node, path) {
+            return self.push_inapplicable(node, key, path.clone(), identities);
         }
-        let call = self.call(step, place, &key, &identities);
+        let call = self.call(step, path, &key, &identities);
         if let Some(fields) = self.glanced(&key, call.params.as_ref()) {
-            self.known.add(node, Outputs::read(place, key.clone(), fields));
-            self.push(node, key, place.clone(), identities, call);
+            self.known.add(node, path, Outputs::read(key.clone(), fields));
+            self.push(node, key, path.clone(), identities, call);
             return;
         }
         let mut fields = Map::new();
@@ -281,26 +302,38 @@ impl Ahead<'_> {
         for (name, stated) in item.and_then(|item| item.stated()).into_iter().flatten() {
             fields.insert(name.clone(), stated.value.clone());
         }
-        if let Type::Record(outputs) = &step.outputs {
-            for output in outputs {
-                let hole = || Value::String(self.known.hole(&key, &output.name));
-                fields.entry(output.name.clone()).or_insert_with(hole);
-            }
+        for output in output_names(step) {
+            let hole = || Value::String(self.known.hole(&key, &output));
+            fields.entry(output.clone()).or_insert_with(hole);
         }
         let actor = identities.first().cloned();
-        self.known.add(node, Outputs::foretold(place, key.clone(), fields, actor, sets));
-        self.push(node, key, place.clone(), identities, call);
+        self.known.add(node, path, Outputs { step: key.clone(), fields, actor, sets });
+        self.push(node, key, path.clone(), identities, call);
     }
 
-    fn push(&mut self, node: NodeId, key: StepKey, place: Elements, identities: Vec<Identity>, call: Call) {
-        let others = self.others(node, &place, &identities);
-        let needs = self.needs(node, &place, identities.first());
+    fn push_inapplicable(
+        &mut self,
+        node: NodeId,
+        key: StepKey,
+        path: ElementPath,
+        identities: Vec<Identity>,
+    ) {
+        let call = Call::not_yet(None, "it does not apply".to_owned());
+        self.push(node, key, path, identities, call);
+        if let Some(last) = self.steps.last_mut() {
+            last.applies = false;
+        }
+    }
+
+    fn push(&mut self, node: NodeId, key: StepKey, path: ElementPath, identities: Vec<Identity>, call: Call) {
+        let others = self.others(node, &path, &identities);
+        let needs = self.needs(node, &path, identities.first());
         let Call { auxiliary, params, permissions, planned_task, expected_wait } = call;
         let applies = true;
         let outline = StepOutline {
             key,
             node,
-            place,
+            path,
             identities,
             others,
             auxiliary,
@@ -320,62 +353,60 @@ impl Ahead<'_> {
         known_reading.outputs.clone().filter(|_| params == Some(&known_reading.params))
     }
 
-    /// Whether its own condition and those around it hold. A condition that is not known yet may hold.
-    fn applies(&self, node: NodeId, place: &Elements) -> bool {
-        let mut at = Some(node);
-        while let Some(here) = at {
-            if let Some(when) = &self.plan.node(here).when {
-                let reader = Reader::new(self.state, &self.known, place, None);
-                if matches!(when.truth(&reader), Ok(false)) && !reader.met_a_hole() {
-                    return false;
-                }
-            }
-            at = self.plan.node(here).parent;
-        }
-        true
+    /// Whether its own condition and those around it hold, each in its own elements. A condition that is not known yet may
+    /// hold.
+    fn applies(&self, node: NodeId, path: &ElementPath) -> bool {
+        let line = self.plan.line(node).into_iter();
+        line.flat_map(|here| {
+            let at = self.plan.path_at(here, path);
+            let definition = self.plan.node(here);
+            let is_instance = at.depth() == self.plan.scopes(here).len();
+            let one = definition.condition_of_one().filter(|_| is_instance);
+            definition.condition_of_all().into_iter().chain(one).map(move |when| (when, at.clone()))
+        })
+        .all(|(when, at)| {
+            let reader = Reader::new(self.state, &self.known, &at, None);
+            !matches!(when.truth(&reader), Ok(false)) || reader.met_a_hole()
+        })
     }
 
-    fn identities(&self, step: &StepDef, place: &Elements) -> Vec<Identity> {
-        step.identities.iter().map(|id| self.identity(*id, place)).collect()
+    fn identities(&self, step: &StepDef, path: &ElementPath) -> Vec<Identity> {
+        step.identities.iter().map(|id| self.identity(*id, path)).collect()
     }
 
-    fn identity(&self, id: IdentityId, place: &Elements) -> Identity {
+    fn identity(&self, id: IdentityId, path: &ElementPath) -> Identity {
         let definition = self.plan.identity(id);
-        // Expressions of an identity refer to the block that declares it, not to the step that uses it.
-        let depth = definition.declared_in.map_or(0, |block| self.plan.scopes(block).len());
-        let outer = place.outermost(depth);
-        let reader = Reader::new(self.state, &self.known, &outer, None);
+        let path = self.plan.path_of_identity(definition, path);
+        let reader = Reader::new(self.state, &self.known, &path, None);
         // An identity whose attributes cannot be evaluated is still known by its name.
         identity_of(definition, &reader)
             .unwrap_or_else(|_| Identity { name: definition.name.clone(), attributes: BTreeMap::new() })
     }
 
-    fn needs(&self, node: NodeId, place: &Elements, actor: Option<&Identity>) -> Vec<NeedOf> {
-        let reader = Reader::new(self.state, &self.known, place, actor);
-        let needs = order::needed(self.plan, node).into_iter().map(|(node, need)| NeedOf {
-            node,
+    fn needs(&self, node: NodeId, path: &ElementPath, actor: Option<&Identity>) -> Vec<NeedOf> {
+        let needs = order::needed(self.plan, node).into_iter().map(|(node, need, of)| {
+            let at = self.plan.path_at(of, path);
+            let reader = Reader::new(self.state, &self.known, &at, actor);
             // A key that cannot be read yet may be any.
-            keys: need.keys.iter().map_while(|key| key.eval_key(&reader).ok()).collect(),
-            reads_output: need.reads_output,
+            let keys: Vec<String> = need.keys.iter().map_while(|key| key.eval_key(&reader).ok()).collect();
+            let selected = self.plan.selection(node, &at, &keys);
+            NeedOf { node, selected, reads_output: need.reads_output }
         });
         needs.collect()
     }
 
     /// Identities that a step here could act as, but for those that it does act as.
-    fn others(&self, node: NodeId, place: &Elements, own: &[Identity]) -> Vec<Identity> {
+    fn others(&self, node: NodeId, path: &ElementPath, own: &[Identity]) -> Vec<Identity> {
         if own.is_empty() {
             return Vec::new();
         }
-        let around = order::around(self.plan, node);
-        let all = self.plan.identities.iter().zip(0..);
-        let seen = all.filter(|(known, _)| known.declared_in.is_none_or(|block| around.contains(&block)));
-        let others = seen.map(|(_, at)| self.identity(IdentityId(at), place));
+        let others = self.plan.visible_identities(node).map(|(id, _)| self.identity(id, path));
         others.filter(|identity| !own.contains(identity)).collect()
     }
 
-    fn call(&self, step: &StepDef, place: &Elements, key: &StepKey, identities: &[Identity]) -> Call {
-        let auxiliary = step.auxiliary.map(|id| self.identity(id, place));
-        let reader = Reader::new(self.state, &self.known, place, identities.first());
+    fn call(&self, step: &StepDef, path: &ElementPath, key: &StepKey, identities: &[Identity]) -> Call {
+        let auxiliary = step.auxiliary.map(|id| self.identity(id, path));
+        let reader = Reader::new(self.state, &self.known, path, identities.first());
         let mut params = match self.state.find(key).and_then(|item| item.params()) {
             Some(params) => params.clone(),
             None => match step.with.resolve(&reader) {
@@ -456,6 +487,14 @@ impl Ahead<'_> {
         let said = kind.hand_over(&cx, params)?;
         self.known.remember(set_by(&said));
         Ok((said, kind.permissions(&cx, params)?))
+    }
+}
+
+/// The names of a step's outputs.
+fn output_names(step: &StepDef) -> Vec<String> {
+    match &step.outputs {
+        Type::Record(outputs) => outputs.iter().map(|output| output.name.clone()).collect(),
+        _ => Vec::new(),
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde_json::Value;
+use twinspan_plans::elements::ElementPath;
 use twinspan_plans::{EffectClass, Ensure};
 
 use crate::event::Event;
@@ -128,7 +129,7 @@ fn found(
 fn expansions(state: &RunState, outlines: &[StepOutline], inside: &BTreeSet<usize>) -> Vec<Event> {
     let mut wanted: Vec<StepKey> = Vec::new();
     for at in inside {
-        for collection in outlines[*at].place.collections(state.plan()) {
+        for (collection, _) in collections(state, &outlines[*at]) {
             let closed = match state.lookup(&collection).map(|id| &state.item(id).role) {
                 Some(Role::Collection(of)) => of.state == BlockState::Closed,
                 Some(Role::Step(_) | Role::Group { .. }) => false,
@@ -143,12 +144,19 @@ fn expansions(state: &RunState, outlines: &[StepOutline], inside: &BTreeSet<usiz
     let events = wanted.into_iter().map(|item| {
         let elements: IndexMap<String, Value> = outlines
             .iter()
-            .filter_map(|outline| outline.place.element_of(state.plan(), &item))
-            .map(|(key, value)| (key.to_owned(), value.clone()))
+            .flat_map(|outline| collections(state, outline))
+            .filter(|(collection, _)| *collection == item)
+            .filter_map(|(_, path)| path.each(0).map(|(key, value)| (key.to_owned(), value.clone())))
             .collect();
         Event::Expanded { item, elements: elements.into_iter().collect() }
     });
     events.collect()
+}
+
+/// Each `for_each` around a step, and the path of its element, outermost first.
+fn collections(state: &RunState, outline: &StepOutline) -> impl Iterator<Item = (StepKey, ElementPath)> {
+    let all = state.plan().collections(&outline.path).into_iter();
+    all.map(|(name, path)| (StepKey(name.into()), path))
 }
 
 impl RunState {

@@ -18,9 +18,9 @@ use serde_json::Value as Json;
 
 use crate::catalog::Type;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
-use crate::elements::names;
-use crate::expr::{Scope, Template, inputs_of_expr};
-use crate::ids::NodeId;
+use crate::elements::{ElementPath, names};
+use crate::expr::{Template, inputs_of_expr};
+use crate::instance::InputScope;
 use crate::plan::{InputDef, Inputs, Plan};
 
 pub use given::{RawInputs, ReadFile};
@@ -153,7 +153,7 @@ impl Plan {
                     wrong.insert(name);
                     continue;
                 }
-                let scope = InputScope { inputs: values, elements: &[] };
+                let scope = InputScope::of(values, ElementPath::default());
                 match default.resolve(&scope) {
                     Ok(None) => {}
                     Ok(Some(value)) => match value::check_json(&def.ty, &value) {
@@ -222,31 +222,6 @@ fn default_without_value(name: &str, default: &Template, values: &IndexMap<Strin
     let message = format!("the default of `{name}` has no value: it reads {}, not given", read.join(" and "));
     Diagnostic::error("TS0402", message)
         .help(format!("give --input {name}=VALUE, or the input that its default reads"))
-}
-
-/// An expression scope of inputs and the elements of `for_each` that follow from them, innermost first.
-struct InputScope<'a> {
-    inputs: &'a IndexMap<String, Json>,
-    elements: &'a [(String, Json)],
-}
-
-impl Scope for InputScope<'_> {
-    fn input(&self, name: &str) -> Option<&Json> {
-        self.inputs.get(name)
-    }
-
-    fn each(&self, depth: u32) -> Option<(&str, &Json)> {
-        let (key, value) = self.elements.get(usize::try_from(depth).ok()?)?;
-        Some((key, value))
-    }
-
-    fn outputs(&self, _node: NodeId, _keys: &[String]) -> Option<Json> {
-        None
-    }
-
-    fn run_id(&self) -> &str {
-        ""
-    }
 }
 
 /// The names of the inputs that a template reads.

@@ -193,7 +193,7 @@ const CODES: &[(&str, &str)] = &[
     ("TS0409", "A file that the inputs name cannot be read. Its path is relative to the inputs file."),
     (
         "TS0410",
-        "A `for_each` or a map has the same element twice. Elements name the instances, so each must be unique. Names in Azure are not case-sensitive, so keys that differ in case only, or resource ids that differ in case or in a `/` at the end, are the same.",
+        "A `for_each` or a map has the same element twice, or an element that cannot name an instance. Elements name the instances, so each must be unique. Names in Azure are not case-sensitive, so keys that differ in case only, or resource ids that differ in case or in a `/` at the end, are the same. A key is not empty and contains no bracket or control character: `connect[x].role` would not be the name of one instance.",
     ),
     (
         "TS0411",

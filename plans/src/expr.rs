@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use std::collections::BTreeSet;
 
-use crate::elements::names;
+use crate::elements::{ElementPath, names};
 use crate::ids::NodeId;
 
 /// One step of a path into a value: `.field` or `[key]`.
@@ -93,8 +93,8 @@ pub const SECRET: &str = "$secret";
 pub trait Scope {
     /// An input; `None`: absent.
     fn input(&self, name: &str) -> Option<&Value>;
-    /// Key and value of the `for_each` element that is `depth` levels out.
-    fn each(&self, depth: u32) -> Option<(&str, &Value)>;
+    /// The elements around the instance that reads.
+    fn path(&self) -> &ElementPath;
     /// Outputs of a step (a record), or of all its instances (a map by key); `None`: absent, because the step was
     /// skipped without
     /// a value.
@@ -133,7 +133,7 @@ impl Expr {
     pub fn eval(&self, scope: &dyn Scope) -> Result<Option<Value>, EvalError> {
         match self {
             Expr::Literal(value) => Ok(Some(value.clone())),
-            Expr::Input { name, path } => match scope.input(name) {
+            Expr::Input { name, path } => match present(scope, name) {
                 Some(value) => walk(value, path, scope),
                 None => Ok(None),
             },
@@ -144,11 +144,11 @@ impl Expr {
                     None => Ok(None),
                 }
             }
-            Expr::EachKey(depth) => match scope.each(*depth) {
+            Expr::EachKey(depth) => match scope.path().each(*depth) {
                 Some((key, _)) => Ok(Some(Value::String(key.to_owned()))),
                 None => Err(EvalError::NoEach),
             },
-            Expr::EachValue { depth, path } => match scope.each(*depth) {
+            Expr::EachValue { depth, path } => match scope.path().each(*depth) {
                 Some((_, value)) => walk(value, path, scope),
                 None => Err(EvalError::NoEach),
             },
@@ -192,6 +192,39 @@ impl Expr {
         }
     }
 
+    /// Whether `test` holds for it or for an expression in it.
+    pub fn any(&self, test: &dyn Fn(&Expr) -> bool) -> bool {
+        let in_path = |path: &[Segment]| {
+            path.iter().any(|segment| matches!(segment, Segment::Key(key) if key.any(test)))
+        };
+        test(self)
+            || match self {
+                Expr::Literal(_) | Expr::EachKey(_) | Expr::RunId => false,
+                Expr::Input { path, .. } | Expr::EachValue { path, .. } => in_path(path),
+                Expr::Output { keys, path, .. } => keys.iter().any(|key| key.any(test)) || in_path(path),
+                Expr::Or(list) | Expr::And(list) | Expr::Concat(list) => {
+                    list.iter().any(|part| part.any(test))
+                }
+                Expr::Not(inner) => inner.any(test),
+                Expr::Equal { left, right, .. } => left.any(test) || right.any(test),
+            }
+    }
+
+    /// Whether it reads an element of a `for_each`.
+    pub fn reads_each(&self) -> bool {
+        self.any(&|part| matches!(part, Expr::EachKey(_) | Expr::EachValue { .. }))
+    }
+
+    /// Whether it reads outputs of steps.
+    pub fn reads_outputs(&self) -> bool {
+        self.any(&|part| matches!(part, Expr::Output { .. }))
+    }
+
+    /// Whether its value is known only during the run.
+    pub fn depends_on_run(&self) -> bool {
+        self.any(&|part| matches!(part, Expr::Output { .. } | Expr::RunId))
+    }
+
     /// Evaluates the expression as a condition; absent counts as false.
     pub fn truth(&self, scope: &dyn Scope) -> Result<bool, EvalError> {
         match self.eval(scope)? {
@@ -220,7 +253,7 @@ impl Template {
                 value => Ok(value),
             },
             Template::Secret(input) => {
-                let reference = scope.input(input).cloned();
+                let reference = present(scope, input).cloned();
                 Ok(reference.map(|reference| serde_json::json!({ SECRET: reference })))
             }
             Template::List(items) => {
@@ -249,6 +282,11 @@ impl Template {
             }
         }
     }
+}
+
+/// An input that has a value: null is absent, as in a path.
+fn present<'s>(scope: &'s dyn Scope, input: &str) -> Option<&'s Value> {
+    scope.input(input).filter(|value| !value.is_null())
 }
 
 fn looks_like_a_secret(value: &Value) -> bool {
@@ -326,14 +364,14 @@ mod tests {
 
     use super::*;
 
-    struct Given(Value);
+    struct Given(Value, ElementPath);
 
     impl Scope for Given {
         fn input(&self, name: &str) -> Option<&Value> {
             self.0.get(name)
         }
-        fn each(&self, depth: u32) -> Option<(&str, &Value)> {
-            (depth == 0).then_some(("k", &self.0))
+        fn path(&self) -> &ElementPath {
+            &self.1
         }
         fn outputs(&self, _node: NodeId, keys: &[String]) -> Option<Value> {
             keys.is_empty().then(|| json!({ "id": "out" }))
@@ -347,8 +385,13 @@ mod tests {
         Expr::Input { name: name.to_owned(), path: Vec::new() }
     }
 
+    fn given_of(value: Value) -> Given {
+        let path = ElementPath::default().inside(NodeId(0), ("k".to_owned(), value.clone()));
+        Given(value, path)
+    }
+
     fn given() -> Given {
-        Given(
+        given_of(
             json!({ "list": ["a", "b"], "text": "t", "no": false, "yes": true, "number": 7, "map": { "t": { "id": 1 } } }),
         )
     }
@@ -373,7 +416,7 @@ mod tests {
     #[test]
     fn a_secret_stands_for_itself_and_nothing_else_looks_like_one() {
         let given =
-            Given(json!({ "psk": { "env": "PSK" }, "body": { "a": [{ SECRET: { "command": ["x"] } }] } }));
+            given_of(json!({ "psk": { "env": "PSK" }, "body": { "a": [{ SECRET: { "command": ["x"] } }] } }));
         let secret = Template::Map(vec![("key".into(), Template::Secret("psk".into()))]);
         assert_eq!(secret.resolve(&given), Ok(Some(json!({ "key": { SECRET: { "env": "PSK" } } }))));
         assert_eq!(Template::Secret("absent".into()).resolve(&given), Ok(None));

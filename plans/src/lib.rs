@@ -21,6 +21,7 @@ pub mod expr;
 mod fixture;
 pub mod graph;
 mod ids;
+mod instance;
 mod lattice;
 mod outline;
 mod params;
@@ -41,6 +42,7 @@ pub use document::{Document, parse};
 pub use duration::parse_duration;
 pub use explain::{codes, explain};
 pub use ids::{Ensure, IdentityId, NodeId};
+pub use instance::{ExpansionError, InputScope, is_same_instance};
 pub use outline::OutlineItem;
 pub use params::{Clash, GivenParams, ParamCheck, ParamMisfit};
 pub use plan::{

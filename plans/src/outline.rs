@@ -45,6 +45,13 @@ impl Plan {
         lines
     }
 
+    /// The enclosing blocks of a node, outermost first, and the node.
+    pub fn line(&self, id: NodeId) -> Vec<NodeId> {
+        let mut line = self.headings(id);
+        line.push(id);
+        line
+    }
+
     /// The enclosing blocks of a node, outermost first.
     pub fn headings(&self, id: NodeId) -> Vec<NodeId> {
         let mut found = Vec::new();

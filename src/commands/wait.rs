@@ -16,8 +16,8 @@ use crate::cli::failures;
 use crate::cli::ui::Ui;
 use crate::host::app::App;
 use crate::report::view::{Facts, Page, RunView, ended, is_blocked};
+use crate::runs;
 use crate::text::{DIM, GOOD, Text, WAIT};
-use crate::{progress, runs};
 
 /// Wait until a run reaches a state, without driving it
 #[derive(Debug, clap::Args)]
@@ -145,8 +145,9 @@ impl Wanted {
         let known = match state.find(step) {
             Some(item) => item.kind() == ItemKind::Step,
             // Elements of a `for_each` appear during the run.
-            None => progress::node_of(state.plan(), step)
-                .is_some_and(|node| state.plan().node(node).step().is_some()),
+            None => {
+                state.plan().node_named(&step.0).is_some_and(|node| state.plan().node(node).step().is_some())
+            }
         };
         if known {
             return Ok(());

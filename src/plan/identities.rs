@@ -1,9 +1,8 @@
 //! The identities of a plan with their tenants, as far as the inputs give them, before a run starts.
 
-use serde_json::Value;
 use twinspan_engine::Identity;
-use twinspan_plans::expr::Scope;
-use twinspan_plans::{IdentityDef, Inputs, NodeId, Plan};
+use twinspan_plans::elements::ElementPath;
+use twinspan_plans::{IdentityDef, InputScope, Inputs, NodeId, Plan};
 
 /// The identities of a plan, as far as the inputs give their tenants.
 #[derive(Debug, Default)]
@@ -22,9 +21,8 @@ impl PlanIdentities {
                 continue;
             }
             let scopes = definition.declared_in.map(|node| plan.scopes(node)).unwrap_or_default();
-            let mut given = Given { inputs, each: Vec::new() };
             let before = found.known.len();
-            found.add(plan, definition, &scopes, &mut given);
+            found.add(plan, definition, &scopes, &InputScope::new(inputs, ElementPath::default()));
             let again = found.known.iter().any(|identity| identity.name == definition.name);
             if found.known.len() == before && !again && !found.later.contains(&definition.name) {
                 found.later.push(definition.name.clone());
@@ -34,55 +32,19 @@ impl PlanIdentities {
     }
 
     /// Adds the identity once for each element of the `for_each` nodes in `scopes`.
-    fn add(&mut self, plan: &Plan, definition: &IdentityDef, scopes: &[NodeId], given: &mut Given<'_>) {
+    fn add(&mut self, plan: &Plan, definition: &IdentityDef, scopes: &[NodeId], given: &InputScope<'_>) {
         let Some((outermost, inner)) = scopes.split_first() else {
-            let attributes = definition.attributes.iter().filter_map(|(name, expr)| match expr.eval(given) {
-                Ok(Some(Value::String(text))) => Some((name.clone(), IdentityDef::normal(name, text))),
-                _ => None,
-            });
-            // As in a run, the plan's description of the identity is included.
-            let about = definition.about.iter().map(|about| ("about".to_owned(), about.clone()));
-            let attributes = attributes.chain(about).collect();
+            // Errors in the attributes and in the elements are reported by the run.
+            let attributes = definition.attributes_in(given).unwrap_or_default().into_iter().collect();
             let identity = Identity { name: definition.name.clone(), attributes };
             if identity.attributes.contains_key("tenant") && !self.known.contains(&identity) {
                 self.known.push(identity);
             }
             return;
         };
-        let over = plan.node(*outermost).for_each.as_ref().and_then(|over| over.eval(given).ok().flatten());
-        // Errors in the elements are reported when the inputs are bound, and by the run.
-        let elements = twinspan_plans::elements::elements(over).unwrap_or_default();
-        for element in elements {
-            given.each.push(element);
-            self.add(plan, definition, inner, given);
-            given.each.pop();
+        for element in plan.node(*outermost).elements(given).unwrap_or_default() {
+            self.add(plan, definition, inner, &given.inside(*outermost, element));
         }
-    }
-}
-
-/// An expression scope of inputs and enclosing elements, without step outputs.
-struct Given<'a> {
-    inputs: &'a Inputs,
-    /// Outermost first.
-    each: Vec<(String, Value)>,
-}
-
-impl Scope for Given<'_> {
-    fn input(&self, name: &str) -> Option<&Value> {
-        self.inputs.0.get(name).filter(|value| !value.is_null())
-    }
-
-    fn each(&self, depth: u32) -> Option<(&str, &Value)> {
-        let (key, value) = self.each.iter().rev().nth(depth as usize)?;
-        Some((key, value))
-    }
-
-    fn outputs(&self, _: NodeId, _: &[String]) -> Option<Value> {
-        None
-    }
-
-    fn run_id(&self) -> &str {
-        ""
     }
 }
 

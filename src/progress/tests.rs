@@ -10,12 +10,6 @@ use crate::host::step_kinds;
 use crate::plan;
 
 #[test]
-fn a_dot_in_a_key_does_not_end_a_segment() {
-    assert_eq!(segments("connect[a.b].role"), ["connect[a.b]", "role"]);
-    assert_eq!(segments("role"), ["role"]);
-}
-
-#[test]
 fn virtual_time_is_counted_from_the_beginning() {
     assert_eq!(elapsed(754), "+0:12:34");
     assert_eq!(elapsed(90_061), "+1d 1:01:01");

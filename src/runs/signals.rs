@@ -8,7 +8,7 @@ use twinspan_engine::{
     Actor, Backend, InboxFile, ItemKind, RunId, Signal, SignalId, SignalOutcome, SignalRefused, SignalRow,
     SqliteBackend, StepKey, WaitKind, check_signal,
 };
-use twinspan_plans::elements::names;
+use twinspan_plans::is_same_instance;
 
 use crate::cli::error::CommandError;
 use crate::cli::exit::Exit;
@@ -163,7 +163,7 @@ pub(crate) async fn step(backend: &SqliteBackend, run: RunId, text: &str) -> Res
         return Ok(key);
     }
     // Keys are compared without case: `connect[PROD].role` names `connect[prod].role` if only one step has that name.
-    let mut same = state.steps().map(|item| item.key()).filter(|known| names(text, &known.0));
+    let mut same = state.steps().map(|item| item.key()).filter(|known| is_same_instance(text, &known.0));
     if let (Some(one), None) = (same.next(), same.next()) {
         return Ok(one.clone());
     }

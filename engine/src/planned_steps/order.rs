@@ -17,7 +17,7 @@ pub(super) fn ordered(plan: &Plan) -> Vec<NodeId> {
         } else if begun.insert(node) {
             open.push((node, true));
             let needed = needed(plan, node);
-            open.extend(needed.into_iter().rev().map(|(node, _)| (node, false)));
+            open.extend(needed.into_iter().rev().map(|(node, ..)| (node, false)));
         }
     }
     order
@@ -30,26 +30,15 @@ fn steps_in(plan: &Plan, node: NodeId, all: &mut Vec<NodeId>) {
     }
 }
 
-/// What `node` and the blocks around it need: each step of it, with the need that names it.
-pub(super) fn needed(plan: &Plan, node: NodeId) -> Vec<(NodeId, &Need)> {
+/// What `node` and the blocks around it need: each step of it, the need that names it, and the node that has the need.
+pub(super) fn needed(plan: &Plan, node: NodeId) -> Vec<(NodeId, &Need, NodeId)> {
     let mut needed = Vec::new();
-    for here in around(plan, node) {
+    for here in plan.line(node).into_iter().rev() {
         for need in &plan.node(here).needs {
             let mut steps = Vec::new();
             steps_in(plan, need.node, &mut steps);
-            needed.extend(steps.into_iter().map(|step| (step, need)));
+            needed.extend(steps.into_iter().map(|step| (step, need, here)));
         }
     }
     needed
-}
-
-/// `node` and the blocks around it, innermost first.
-pub(super) fn around(plan: &Plan, node: NodeId) -> Vec<NodeId> {
-    let mut found = Vec::new();
-    let mut at = Some(node);
-    while let Some(here) = at {
-        found.push(here);
-        at = plan.node(here).parent;
-    }
-    found
 }

@@ -3,10 +3,11 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
+use indexmap::IndexMap;
 use serde_json::{Map, Value};
-use twinspan_plans::elements::names;
+use twinspan_plans::NodeId;
+use twinspan_plans::elements::{ElementPath, find};
 use twinspan_plans::expr::Scope;
-use twinspan_plans::{NodeId, Plan};
 
 use super::holds;
 use crate::hand_over::{Variable, any_text, stand_in};
@@ -14,93 +15,58 @@ use crate::identity::Identity;
 use crate::ids::{RunId, StepKey};
 use crate::state::RunState;
 
-/// In which elements a step lies, outermost first.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Elements(Vec<(NodeId, String, Value)>);
-
-impl Elements {
-    pub(super) fn inside(&self, node: NodeId, key: String, value: Value) -> Elements {
-        let mut inner = self.clone();
-        inner.0.push((node, key, value));
-        inner
-    }
-
-    /// The element that it lies in, of what `node` is repeated over.
-    pub(crate) fn element(&self, node: NodeId) -> Option<&str> {
-        self.0.iter().find(|(scope, ..)| *scope == node).map(|(_, key, _)| key.as_str())
-    }
-
-    /// Every `for_each` that it lies in, outermost first.
-    pub(crate) fn collections(&self, plan: &Plan) -> Vec<StepKey> {
-        let each = self.0.iter().enumerate();
-        each.map(|(depth, (node, ..))| self.outermost(depth).key(plan, *node)).collect()
-    }
-
-    /// The element of `collection` that it lies in.
-    pub(crate) fn element_of(&self, plan: &Plan, collection: &StepKey) -> Option<(&str, &Value)> {
-        let each = self.0.iter().enumerate();
-        let mut of =
-            each.filter(|(depth, (node, ..))| self.outermost(*depth).key(plan, *node) == *collection);
-        of.next().map(|(_, (_, key, value))| (key.as_str(), value))
-    }
-
-    pub(super) fn outermost(&self, depth: usize) -> Elements {
-        Elements(self.0.iter().take(depth).cloned().collect())
-    }
-
-    /// Around the innermost element.
-    pub(super) fn outside(&self) -> Elements {
-        self.outermost(self.0.len().saturating_sub(1))
-    }
-
-    /// The name of `node`'s instance here, as the run names it.
-    pub(super) fn key(&self, plan: &Plan, node: NodeId) -> StepKey {
-        let mut text = String::new();
-        for (scope, key, _) in &self.0 {
-            let id = &plan.node(*scope).id;
-            if *scope == node {
-                return StepKey(format!("{text}{id}[{key}]").into());
-            }
-            text = format!("{text}{id}[{key}].");
-        }
-        StepKey(format!("{text}{}", plan.node(node).id).into())
-    }
-}
-
 /// What one step puts out.
 pub(super) struct Outputs {
-    /// Keys of the elements that it lies in.
-    keys: Vec<String>,
-    step: StepKey,
-    fields: Map<String, Value>,
-    /// Who does it.
-    actor: Option<Identity>,
+    pub(super) step: StepKey,
+    pub(super) fields: Map<String, Value>,
+    /// Who does it; `None` if it is done.
+    pub(super) actor: Option<Identity>,
     /// Variables that doing it sets; none when it is done.
-    sets: BTreeSet<Variable>,
+    pub(super) sets: BTreeSet<Variable>,
 }
 
 impl Outputs {
     /// Of a step that is done.
-    pub(super) fn read(place: &Elements, step: StepKey, fields: Map<String, Value>) -> Self {
-        Outputs::foretold(place, step, fields, None, BTreeSet::new())
+    pub(super) fn read(step: StepKey, fields: Map<String, Value>) -> Self {
+        Outputs { step, fields, actor: None, sets: BTreeSet::new() }
     }
+}
 
-    /// Of a step that is still to be done.
-    pub(super) fn foretold(
-        place: &Elements,
-        step: StepKey,
-        fields: Map<String, Value>,
-        actor: Option<Identity>,
-        sets: BTreeSet<Variable>,
-    ) -> Self {
-        Outputs { keys: place.0.iter().map(|(_, key, _)| key.clone()).collect(), step, fields, actor, sets }
+/// The outputs of the instances of one step: for each `for_each` around it one level.
+#[derive(Default)]
+enum Instances {
+    /// Nothing is known: it was not visited, does not apply, or has no outputs.
+    #[default]
+    None,
+    /// The elements.
+    Elements(IndexMap<String, Instances>),
+    /// The elements of this collection are not known yet; each has these outputs.
+    Unknown { collection: StepKey, outputs: Vec<String> },
+    /// One instance.
+    One(Outputs),
+}
+
+impl Instances {
+    /// The place of the instance in `path`.
+    fn at(&mut self, path: &ElementPath) -> &mut Instances {
+        let mut at = self;
+        for (_, path) in path.levels() {
+            let Some((key, _)) = path.each(0) else { continue };
+            if !matches!(at, Instances::Elements(_)) {
+                *at = Instances::Elements(IndexMap::new());
+            }
+            if let Instances::Elements(elements) = at {
+                at = elements.entry(key.to_owned()).or_default();
+            }
+        }
+        at
     }
 }
 
 /// The known outputs of the steps visited so far.
 pub(super) struct KnownOutputs {
     run: String,
-    outputs: BTreeMap<NodeId, Vec<Outputs>>,
+    outputs: BTreeMap<NodeId, Instances>,
     /// The placeholder of each hole, and the output that it stands for.
     holes: RefCell<BTreeMap<String, String>>,
     variables: RefCell<BTreeSet<Variable>>,
@@ -112,13 +78,40 @@ impl KnownOutputs {
         KnownOutputs { run: run.to_string(), outputs: BTreeMap::new(), holes, variables }
     }
 
-    pub(super) fn add(&mut self, node: NodeId, outputs: Outputs) {
-        self.outputs.entry(node).or_default().push(outputs);
+    pub(super) fn add(&mut self, node: NodeId, path: &ElementPath, outputs: Outputs) {
+        *self.outputs.entry(node).or_default().at(path) = Instances::One(outputs);
+    }
+
+    /// The elements of a collection in `around` that contains `node` are known; so far there is none.
+    pub(super) fn has_elements(&mut self, node: NodeId, around: &ElementPath) {
+        let at = self.outputs.entry(node).or_default().at(around);
+        if matches!(at, Instances::None) {
+            *at = Instances::Elements(IndexMap::new());
+        }
+    }
+
+    /// The elements of `collection`, which contains `node`, are not known yet.
+    pub(super) fn lacks_elements(
+        &mut self,
+        node: NodeId,
+        around: &ElementPath,
+        collection: StepKey,
+        outputs: Vec<String>,
+    ) {
+        *self.outputs.entry(node).or_default().at(around) = Instances::Unknown { collection, outputs };
     }
 
     /// The placeholder of an output that is not known yet.
     pub(super) fn hole(&self, step: &StepKey, output: &str) -> String {
-        let words = format!("`{output}` of step {step}");
+        self.hole_for(format!("`{output}` of step {step}"))
+    }
+
+    /// The placeholder of the outputs of all elements of a collection.
+    fn hole_of_all(&self, collection: &StepKey) -> String {
+        self.hole_for(format!("every output of step {collection}"))
+    }
+
+    fn hole_for(&self, words: String) -> String {
         let text = stand_in(&format!("{}/hole/{words}", self.run));
         self.holes.borrow_mut().insert(text.clone(), words);
         text
@@ -137,7 +130,7 @@ impl KnownOutputs {
 pub(super) struct Reader<'a> {
     state: &'a RunState,
     known: &'a KnownOutputs,
-    place: &'a Elements,
+    path: &'a ElementPath,
     actor: Option<&'a Identity>,
     met_a_hole: Cell<bool>,
 }
@@ -146,10 +139,10 @@ impl<'a> Reader<'a> {
     pub(super) fn new(
         state: &'a RunState,
         known: &'a KnownOutputs,
-        place: &'a Elements,
+        path: &'a ElementPath,
         actor: Option<&'a Identity>,
     ) -> Self {
-        Reader { state, known, place, actor, met_a_hole: Cell::new(false) }
+        Reader { state, known, path, actor, met_a_hole: Cell::new(false) }
     }
 
     /// Whether outputs were read that are not known yet.
@@ -187,47 +180,46 @@ impl<'a> Reader<'a> {
         fields
     }
 
-    /// One step's outputs, or a map of them by the keys that are left.
-    fn by_key(&self, found: &[&Outputs], depth: usize) -> Option<Value> {
-        if let [one] = found
-            && one.keys.len() <= depth
-        {
-            return Some(self.fields(one));
-        }
-        let mut map = Map::new();
-        for name in found.iter().filter_map(|outputs| outputs.keys.get(depth)) {
-            if !map.contains_key(name) {
-                let named = |outputs: &&&Outputs| outputs.keys.get(depth) == Some(name);
-                let inner: Vec<&Outputs> = found.iter().filter(named).copied().collect();
-                map.insert(name.clone(), self.by_key(&inner, depth + 1)?);
+    /// One step's outputs, or a map of them by the keys of the elements.
+    fn selected(&self, instances: &Instances, selected: &[Option<String>]) -> Option<Value> {
+        match instances {
+            Instances::None => None,
+            Instances::One(outputs) => Some(self.fields(outputs)),
+            Instances::Unknown { collection, outputs } => {
+                self.met_a_hole.set(true);
+                Some(match selected.iter().all(Option::is_some) {
+                    true => {
+                        let hole = |name: &String| Value::String(self.known.hole(collection, name));
+                        outputs.iter().map(|name| (name.clone(), hole(name))).collect()
+                    }
+                    false => Value::String(self.known.hole_of_all(collection)),
+                })
             }
+            Instances::Elements(elements) => match selected.split_first()? {
+                (Some(key), inner) => self.selected(find(elements, key)?, inner),
+                (None, inner) => {
+                    let all = elements
+                        .iter()
+                        .filter_map(|(key, instances)| Some((key.clone(), self.selected(instances, inner)?)));
+                    Some(Value::Object(all.collect()))
+                }
+            },
         }
-        (!map.is_empty()).then_some(Value::Object(map))
     }
 }
 
 impl Scope for Reader<'_> {
     fn input(&self, name: &str) -> Option<&Value> {
-        self.state.inputs()?.0.get(name).filter(|value| !value.is_null())
+        self.state.inputs()?.0.get(name)
     }
 
-    fn each(&self, depth: u32) -> Option<(&str, &Value)> {
-        let (_, key, value) = self.place.0.iter().rev().nth(usize::try_from(depth).ok()?)?;
-        Some((key, value))
+    fn path(&self) -> &ElementPath {
+        self.path
     }
 
     fn outputs(&self, node: NodeId, keys: &[String]) -> Option<Value> {
-        let scopes = self.state.plan().scopes(node);
-        // The reader is in the elements around it; keys choose what is further in.
-        let around = scopes.iter().zip(&self.place.0).take_while(|(scope, (own, ..))| *scope == own);
-        let mut path: Vec<String> = around.map(|(_, (_, key, _))| key.clone()).collect();
-        path.extend(keys.iter().cloned());
-        let fits = |outputs: &&Outputs| {
-            let mut pairs = path.iter().zip(&outputs.keys);
-            pairs.all(|(wanted, key)| names(wanted, key))
-        };
-        let found: Vec<&Outputs> = self.known.outputs.get(&node)?.iter().filter(fits).collect();
-        self.by_key(&found, path.len())
+        let selected = self.state.plan().selection(node, self.path, keys);
+        self.selected(self.known.outputs.get(&node)?, &selected)
     }
 
     fn run_id(&self) -> &str {

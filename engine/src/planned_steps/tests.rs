@@ -1,5 +1,7 @@
 //! The planned steps of small plans: identities, values, and what is not known yet.
 
+mod stages;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -99,8 +99,7 @@ impl Judged<'_> {
         let mut all: Vec<Unmet> = Vec::new();
         for need in &outline.needs {
             let instances = self.by_node.get(&need.node).into_iter().flatten();
-            let open =
-                instances.filter(|known| !known.met && means(self.state, outline, need, &known.outline));
+            let open = instances.filter(|known| !known.met && means(self.state, need, &known.outline));
             for known in open {
                 match all.iter_mut().find(|unmet| unmet.key == known.outline.key) {
                     Some(unmet) => unmet.reads_output |= need.reads_output,
@@ -114,18 +113,12 @@ impl Judged<'_> {
     }
 }
 
-/// Whether `need` of `one` refers to `other`: both lie in the same elements of their common blocks, and `other` in the
-/// elements that the need names.
-fn means(state: &RunState, one: &StepOutline, need: &NeedOf, other: &StepOutline) -> bool {
-    let around = state.plan().scopes(one.node);
-    let mut keys = need.keys.iter();
-    state.plan().scopes(other.node).iter().all(|scope| {
-        let wanted = match around.contains(scope) {
-            true => one.place.element(*scope),
-            false => keys.next().map(String::as_str),
-        };
-        match (wanted, other.place.element(*scope)) {
-            (Some(wanted), Some(theirs)) => names(wanted, theirs),
+/// Whether `need` refers to `other`. Elements that are not known yet may be those that the need selects.
+fn means(state: &RunState, need: &NeedOf, other: &StepOutline) -> bool {
+    let scopes = state.plan().scopes(other.node);
+    scopes.iter().zip(&need.selected).all(|(scope, selected)| {
+        match (selected, other.path.element_of(*scope)) {
+            (Some(wanted), Some((key, _))) => names(wanted, key),
             _ => true,
         }
     })

@@ -104,6 +104,22 @@ async fn an_element_waits_for_its_own_and_a_need_with_a_key_for_that_one() {
 }
 
 #[tokio::test]
+async fn a_need_of_a_block_reads_the_element_of_the_block_and_not_the_one_inside() {
+    let trial = Trial::new();
+    let preview = looked_at(
+        &trial,
+        concat!(
+            "  - { id: zone, for_each: [a, b], uses: thing, with: { name: \"${{ each.value }}\", value: v } }\n",
+            "  - id: outer\n    for_each: [a, b]\n    needs: [\"zone[${{ each.value }}]\"]\n    steps:\n",
+            "      - { id: inner, for_each: [b, x], uses: thing, with: { name: \"${{ each.value }}\", value: v } }\n",
+        ),
+    )
+    .await;
+    assert_eq!(after(&preview, "outer[a].inner[b]"), ["zone[a]"]);
+    assert_eq!(after(&preview, "outer[b].inner[x]"), ["zone[b]"]);
+}
+
+#[tokio::test]
 async fn a_step_that_breaks_is_told_and_the_look_goes_on() {
     let trial = Trial::new();
     let plan = compiled(

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde_json::Value;
 
+use twinspan_plans::elements::ElementPath;
 use twinspan_plans::{NodeId, NodeKind};
 
 use crate::failure::StepError;
 use crate::ids::StepKey;
 use crate::state::item::{BlockState, Item, ItemId, Lookup, Role, Slot, Verdict};
 use crate::state::moment::Moment;
-use crate::state::needs::{reads_each, withheld};
+use crate::state::needs::withheld;
 use crate::state::record::StepRecord;
 use crate::state::scope::ItemScope;
 use crate::state::step_state::{Change, StepState};
@@ -45,49 +46,32 @@ impl RunState {
         self.todo.extend(roots);
     }
 
-    /// The key prefix of items in `parent`.
-    fn prefix(&self, parent: Option<ItemId>) -> String {
-        let mut at = parent;
-        while let Some(id) = at {
-            let item = self.item(id);
-            if item.is_element() {
-                return format!("{}.", item.key);
-            }
-            at = item.parent;
-        }
-        String::new()
-    }
-
     fn make(&mut self, node: NodeId, parent: Option<ItemId>) -> ItemId {
-        let plan = Arc::clone(&self.plan);
-        let definition = plan.node(node);
-        let key = StepKey(format!("{}{}", self.prefix(parent), definition.id).into());
-        if definition.for_each.is_some() {
-            let id = self.add(key, node, parent, None, Role::Collection(Box::default()));
-            self.by_node.insert((parent, node), id);
-            id
+        let path = parent.map(|parent| self.item(parent).path.clone()).unwrap_or_default();
+        let id = if self.plan.node(node).for_each.is_some() {
+            self.add(node, parent, path, false, Role::Collection(Box::default()))
         } else {
-            let id = self.make_single(key, node, parent, None);
-            self.by_node.insert((parent, node), id);
-            id
-        }
+            self.make_single(node, parent, path, false)
+        };
+        self.by_node.insert((parent, node), id);
+        id
     }
 
     fn make_single(
         &mut self,
-        key: StepKey,
         node: NodeId,
         parent: Option<ItemId>,
-        element: Option<(String, Arc<Value>)>,
+        path: ElementPath,
+        is_element: bool,
     ) -> ItemId {
         let plan = Arc::clone(&self.plan);
         match &plan.node(node).kind {
             NodeKind::Step(_) => {
-                self.add(key, node, parent, element, Role::Step(Box::new(StepRecord::new())))
+                self.add(node, parent, path, is_element, Role::Step(Box::new(StepRecord::new())))
             }
             NodeKind::Block(block) => {
                 let role = Role::Group { children: Vec::new(), left: 0, state: BlockState::Closed };
-                let id = self.add(key, node, parent, element, role);
+                let id = self.add(node, parent, path, is_element, role);
                 let made: Vec<ItemId> =
                     block.children.iter().map(|child| self.make(*child, Some(id))).collect();
                 if let Role::Group { children, left, .. } = &mut self.item_mut(id).role {
@@ -101,19 +85,21 @@ impl RunState {
 
     fn add(
         &mut self,
-        key: StepKey,
         node: NodeId,
         parent: Option<ItemId>,
-        element: Option<(String, Arc<Value>)>,
+        path: ElementPath,
+        is_element: bool,
         role: Role,
     ) -> ItemId {
         let id = ItemId(u32::try_from(self.items.len()).unwrap_or(u32::MAX));
+        let key = StepKey(self.plan.instance_name(node, &path).into());
         self.by_key.insert(key.clone(), id);
         self.items.push(Item {
             key,
             node,
             parent,
-            element,
+            path,
+            is_element,
             role,
             unmet: 1,
             late: Vec::new(),
@@ -226,17 +212,13 @@ impl RunState {
         let plan = Arc::clone(&self.plan);
         let node = plan.node(item.node);
         let collection = matches!(item.role, Role::Collection(_));
-        if let Some(when) = &node.when {
-            // A condition of a `for_each` that reads the element belongs to its elements; any other belongs to the
-            // collection.
-            let own = node.for_each.is_none() || collection != reads_each(when);
-            if own {
-                match when.truth(&ItemScope::of(self, id)) {
-                    Ok(true) => {}
-                    Ok(false) => return self.judge(id, Verdict::ConditionFalse),
-                    Err(error) => {
-                        return self.wrong(id, StepError::plan_wrong(format!("`when`: {error}")));
-                    }
+        let when = if collection { node.condition_of_all() } else { node.condition_of_one() };
+        if let Some(when) = when {
+            match when.truth(&ItemScope::of(self, id)) {
+                Ok(true) => {}
+                Ok(false) => return self.judge(id, Verdict::ConditionFalse),
+                Err(error) => {
+                    return self.wrong(id, StepError::plan_wrong(format!("`when`: {error}")));
                 }
             }
         }
@@ -316,15 +298,18 @@ impl RunState {
         _at: Moment,
     ) -> Result<(), IllegalTransition> {
         let item = self.item(id);
-        let key = item.key.clone();
-        let node = item.node;
+        let (node, around) = (item.node, item.path.clone());
         if !matches!(&item.role, Role::Collection(collection) if collection.state == BlockState::Closed) {
-            return Err(IllegalTransition { item: key.to_string(), state: "expanded", event: "expanded" });
+            return Err(IllegalTransition {
+                item: item.key.to_string(),
+                state: "expanded",
+                event: "expanded",
+            });
         }
         let mut instances = IndexMap::with_capacity(elements.len());
         for (name, value) in elements {
-            let element = Some((name.clone(), Arc::new(value.clone())));
-            let made = self.make_single(StepKey(format!("{key}[{name}]").into()), node, Some(id), element);
+            let path = around.inside(node, (name.clone(), value.clone()));
+            let made = self.make_single(node, Some(id), path, true);
             instances.insert(name.clone(), made);
         }
         let made: Vec<ItemId> = instances.values().copied().collect();

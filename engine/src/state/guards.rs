@@ -3,39 +3,13 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use twinspan_plans::expr::Scope;
-use twinspan_plans::{Ensure, IdentityId, KnownParams, NodeId, Plan};
+use twinspan_plans::{Ensure, IdentityDef, InputScope, KnownParams, Plan};
 
 use crate::guards::Guard;
 use crate::identity::Identity;
 use crate::ids::StepKey;
 use crate::state::RunState;
 use crate::state::scope::identity_of;
-
-/// Evaluates expressions with inputs and elements alone.
-struct Given<'a> {
-    inputs: &'a twinspan_plans::Inputs,
-    elements: &'a [(String, Value)],
-}
-
-impl Scope for Given<'_> {
-    fn input(&self, name: &str) -> Option<&Value> {
-        self.inputs.0.get(name)
-    }
-
-    fn each(&self, depth: u32) -> Option<(&str, &Value)> {
-        let (key, value) = self.elements.get(usize::try_from(depth).ok()?)?;
-        Some((key, value))
-    }
-
-    fn outputs(&self, _node: NodeId, _keys: &[String]) -> Option<Value> {
-        None
-    }
-
-    fn run_id(&self) -> &str {
-        ""
-    }
-}
 
 /// Returns the guards of a run, except those of steps that are done.
 pub(crate) fn of(state: &RunState) -> Arc<[Guard]> {
@@ -52,10 +26,11 @@ pub(crate) fn of(state: &RunState) -> Arc<[Guard]> {
         if state.find(&key).is_some_and(|item| item.proof().is_some()) {
             return None;
         }
-        let identities: Vec<Identity> =
-            step.identities.iter().map(|id| identity(plan, inputs, &known, *id)).collect::<Option<_>>()?;
-        let others = (0..u32::try_from(plan.identities.len()).ok()?)
-            .filter_map(|at| identity(plan, inputs, &known, IdentityId(at)))
+        let own = step.identities.iter().map(|id| identity(plan, inputs, &known, plan.identity(*id)));
+        let identities: Vec<Identity> = own.collect::<Option<_>>()?;
+        let others = plan
+            .visible_identities(known.node)
+            .filter_map(|(_, definition)| identity(plan, inputs, &known, definition))
             .filter(|other| !identities.contains(other))
             .collect();
         let known = Value::Object(known.values.into_iter().collect::<Map<_, _>>());
@@ -64,25 +39,13 @@ pub(crate) fn of(state: &RunState) -> Arc<[Guard]> {
     guards.collect()
 }
 
-/// An identity as the step instance sees it; `None`: it is declared elsewhere, or not known yet.
+/// An identity as the step instance sees it; `None`: it is not known yet.
 fn identity(
     plan: &Plan,
     inputs: &twinspan_plans::Inputs,
     known: &KnownParams,
-    id: IdentityId,
+    definition: &IdentityDef,
 ) -> Option<Identity> {
-    let definition = plan.identity(id);
-    let around = match definition.declared_in {
-        None => 0,
-        Some(block) => {
-            let scopes = plan.scopes(known.node);
-            let own = plan.scopes(block);
-            if !scopes.starts_with(&own) || own.is_empty() {
-                return None;
-            }
-            own.len()
-        }
-    };
-    let elements = &known.elements[known.elements.len().checked_sub(around)?..];
-    identity_of(definition, &Given { inputs, elements }).ok()
+    let path = plan.path_of_identity(definition, &known.path);
+    identity_of(definition, &InputScope::new(inputs, path)).ok()
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
-use serde_json::Value;
 use twinspan_plans::NodeId;
+use twinspan_plans::elements::ElementPath;
 
 use crate::failure::StepError;
 use crate::ids::{Seq, StepKey};
@@ -22,8 +22,10 @@ pub(crate) struct Item {
     pub(crate) key: StepKey,
     pub(crate) node: NodeId,
     pub(crate) parent: Option<ItemId>,
-    /// Key and value, for an element of a collection.
-    pub(crate) element: Option<(String, Arc<Value>)>,
+    /// The elements around it, and itself if it is one.
+    pub(crate) path: ElementPath,
+    /// Whether it is an element of a collection.
+    pub(crate) is_element: bool,
     pub(crate) role: Role,
     /// Number of unmet needs, plus one for the enclosing block while it is not open.
     pub(crate) unmet: u32,
@@ -125,13 +127,13 @@ pub(crate) struct Lookup {
     /// A barrier implies the need.
     pub(crate) barrier: bool,
     /// Nodes from the top level to the needed one.
-    pub(crate) path: Arc<[NodeId]>,
+    pub(crate) line: Arc<[NodeId]>,
     /// How many of them have been resolved.
     pub(crate) depth: usize,
     /// The last of them.
     pub(crate) at: Option<ItemId>,
-    /// Keys not yet used.
-    pub(crate) keys: VecDeque<String>,
+    /// What it selects in the collections that are not resolved yet, as [`twinspan_plans::Plan::selection`] says.
+    pub(crate) selected: VecDeque<Option<String>>,
 }
 
 impl Item {
@@ -170,9 +172,5 @@ impl Item {
             Role::Group { state, .. } => Some(state),
             Role::Collection(collection) => Some(&mut collection.state),
         }
-    }
-
-    pub(crate) fn is_element(&self) -> bool {
-        self.element.is_some()
     }
 }

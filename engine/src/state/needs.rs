@@ -1,11 +1,9 @@
 //! Resolves needs to items, as soon as the collections on their path are expanded.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use twinspan_plans::NodeId;
 use twinspan_plans::elements::find;
-use twinspan_plans::expr::{Expr, Segment};
+use twinspan_plans::expr::Expr;
 
 use crate::failure::StepError;
 use crate::state::RunState;
@@ -20,16 +18,16 @@ impl RunState {
         let item = self.item(id);
         let node = plan.node(item.node);
         let collection = matches!(item.role, Role::Collection(_));
-        let element = item.is_element();
+        let element = item.is_element;
         for (position, need) in node.needs.iter().enumerate() {
             // Needs of a `for_each` that read the element belong to its elements; the others belong to the collection.
             if node.for_each.is_some() {
-                let of_element = need.keys.iter().any(reads_each);
+                let of_element = need.reads_each();
                 if (collection && of_element) || (element && !of_element) {
                     continue;
                 }
             }
-            if need.keys.iter().any(reads_outputs) {
+            if need.keys.iter().any(Expr::reads_outputs) {
                 self.item_mut(id).late.push(position);
             } else {
                 self.find_need(id, position);
@@ -42,44 +40,31 @@ impl RunState {
         let plan = Arc::clone(&self.plan);
         let node = self.item(reader).node;
         let Some(need) = plan.node(node).needs.get(position) else { return };
-        let mut keys = VecDeque::with_capacity(need.keys.len());
-        for key in &need.keys {
-            match key.eval_key(&ItemScope::of(self, reader)) {
-                Ok(key) => keys.push_back(key),
-                Err(error) => {
-                    return self.wrong(reader, StepError::plan_wrong(format!("`needs`: {error}")));
-                }
+        let scope = ItemScope::of(self, reader);
+        let keys = match need.keys.iter().map(|key| key.eval_key(&scope)).collect::<Result<Vec<_>, _>>() {
+            Ok(keys) => keys,
+            Err(error) => {
+                return self.wrong(reader, StepError::plan_wrong(format!("`needs`: {error}")));
             }
-        }
-        let mut path = Vec::new();
-        let mut at = Some(need.node);
-        while let Some(here) = at {
-            path.push(here);
-            at = plan.node(here).parent;
-        }
-        path.reverse();
+        };
+        let selected = plan.selection(need.node, &self.item(reader).path, &keys).into();
         self.item_mut(reader).unmet += 1;
         self.follow(Lookup {
             reader,
             reads_output: need.reads_output,
             barrier: need.barrier,
-            path: path.into(),
+            line: plan.line(need.node).into(),
             depth: 0,
             at: None,
-            keys,
+            selected,
         });
     }
 
     /// Follows a lookup until it has found items, or waits for a collection to expand.
     pub(crate) fn follow(&mut self, mut lookup: Lookup) {
-        while lookup.depth < lookup.path.len() {
-            let node = lookup.path[lookup.depth];
-            let last = lookup.depth + 1 == lookup.path.len();
-            if let Some(around) = self.enclosing(lookup.reader, node) {
-                lookup.at = Some(around);
-                lookup.depth += 1;
-                continue;
-            }
+        while lookup.depth < lookup.line.len() {
+            let node = lookup.line[lookup.depth];
+            let last = lookup.depth + 1 == lookup.line.len();
             let Some(found) = self.by_node.get(&(lookup.at, node)).copied() else {
                 return self.wrong(
                     lookup.reader,
@@ -91,7 +76,8 @@ impl RunState {
                 lookup.depth += 1;
                 continue;
             };
-            if last && lookup.keys.is_empty() {
+            let is_whole = lookup.selected.front().is_none_or(Option::is_none);
+            if last && is_whole {
                 lookup.at = Some(found);
                 lookup.depth += 1;
                 continue;
@@ -110,7 +96,7 @@ impl RunState {
                 }
             }
             lookup.depth += 1;
-            if let Some(key) = lookup.keys.pop_front() {
+            if let Some(key) = lookup.selected.pop_front().flatten() {
                 let instances = &collection.instances;
                 match find(instances, &key) {
                     Some(element) => lookup.at = Some(*element),
@@ -149,19 +135,6 @@ impl RunState {
             item.dependents.push((lookup.reader, lookup.reads_output));
         }
     }
-
-    /// The instance of `node` that contains `item`.
-    pub(crate) fn enclosing(&self, item: ItemId, node: NodeId) -> Option<ItemId> {
-        let mut at = self.item(item).parent;
-        while let Some(id) = at {
-            let here = self.item(id);
-            if here.node == node && !matches!(here.role, Role::Collection(_)) {
-                return Some(id);
-            }
-            at = here.parent;
-        }
-        None
-    }
 }
 
 fn instances_of(collection: &Collection) -> Vec<ItemId> {
@@ -171,26 +144,4 @@ fn instances_of(collection: &Collection) -> Vec<ItemId> {
 /// Whether the item satisfies only dependents that read none of its outputs.
 pub(crate) fn withheld(item: &Item) -> bool {
     matches!(item.step().map(|record| &record.state), Some(StepState::Skipped { output: None, .. }))
-}
-
-fn any(expr: &Expr, test: &dyn Fn(&Expr) -> bool) -> bool {
-    let in_path =
-        |path: &[Segment]| path.iter().any(|segment| matches!(segment, Segment::Key(key) if any(key, test)));
-    test(expr)
-        || match expr {
-            Expr::Literal(_) | Expr::EachKey(_) | Expr::RunId => false,
-            Expr::Input { path, .. } | Expr::EachValue { path, .. } => in_path(path),
-            Expr::Output { keys, path, .. } => keys.iter().any(|key| any(key, test)) || in_path(path),
-            Expr::Or(list) | Expr::And(list) | Expr::Concat(list) => list.iter().any(|part| any(part, test)),
-            Expr::Not(inner) => any(inner, test),
-            Expr::Equal { left, right, .. } => any(left, test) || any(right, test),
-        }
-}
-
-pub(crate) fn reads_each(expr: &Expr) -> bool {
-    any(expr, &|part| matches!(part, Expr::EachKey(_) | Expr::EachValue { .. }))
-}
-
-fn reads_outputs(expr: &Expr) -> bool {
-    any(expr, &|part| matches!(part, Expr::Output { .. }))
 }

@@ -1,11 +1,10 @@
 //! Evaluation scope of references: inputs, outputs of other steps, the element of a `for_each`, the run's id.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use twinspan_plans::elements::find;
-use twinspan_plans::expr::{EvalError, Expr, Scope};
+use twinspan_plans::elements::{Element, ElementPath, find};
+use twinspan_plans::expr::Scope;
 use twinspan_plans::{IdentityDef, IdentityId, NodeId};
 
 use crate::failure::StepError;
@@ -17,62 +16,28 @@ use crate::state::record::Call;
 /// The scope of one item.
 pub(crate) struct ItemScope<'a> {
     state: &'a RunState,
-    item: Option<ItemId>,
+    path: ElementPath,
 }
 
 impl<'a> ItemScope<'a> {
     pub(crate) fn of(state: &'a RunState, item: ItemId) -> Self {
-        ItemScope { state, item: Some(item) }
+        ItemScope { state, path: state.item(item).path.clone() }
     }
 }
 
 impl Scope for ItemScope<'_> {
     fn input(&self, name: &str) -> Option<&Value> {
-        let head = self.state.head.as_ref()?;
-        head.started.inputs.0.get(name).filter(|value| !value.is_null())
+        self.state.head.as_ref()?.started.inputs.0.get(name)
     }
 
-    fn each(&self, depth: u32) -> Option<(&str, &Value)> {
-        let mut left = depth;
-        let mut at = self.item;
-        while let Some(id) = at {
-            let item = self.state.item(id);
-            if let Some((key, value)) = &item.element {
-                if left == 0 {
-                    return Some((key, value));
-                }
-                left -= 1;
-            }
-            at = item.parent;
-        }
-        None
+    fn path(&self) -> &ElementPath {
+        &self.path
     }
 
     fn outputs(&self, node: NodeId, keys: &[String]) -> Option<Value> {
-        let mut path = Vec::new();
-        let mut at = Some(node);
-        while let Some(here) = at {
-            path.push(here);
-            at = self.state.plan.node(here).parent;
-        }
-        path.reverse();
-        let mut from = None;
-        let mut depth = 0;
-        if let Some(reader) = self.item {
-            // The reader's enclosing blocks are fixed instances; so is the reader itself when it is an element.
-            while depth < path.len() {
-                let own = self.state.item(reader);
-                let around = if own.node == path[depth] && !matches!(own.role, Role::Collection(_)) {
-                    Some(reader)
-                } else {
-                    self.state.enclosing(reader, path[depth])
-                };
-                let Some(around) = around else { break };
-                from = Some(around);
-                depth += 1;
-            }
-        }
-        self.state.outputs_from(from, &path[depth..], &mut keys.iter().cloned().collect())
+        let plan = &self.state.plan;
+        let selected = plan.selection(node, &self.path, keys);
+        self.state.outputs_from(None, &plan.line(node), &selected)
     }
 
     fn run_id(&self) -> &str {
@@ -84,27 +49,27 @@ impl RunState {
     fn outputs_from(
         &self,
         from: Option<ItemId>,
-        path: &[NodeId],
-        keys: &mut VecDeque<String>,
+        line: &[NodeId],
+        selected: &[Option<String>],
     ) -> Option<Value> {
-        let Some((node, rest)) = path.split_first() else {
+        let Some((node, rest)) = line.split_first() else {
             return self.item(from?).step()?.output().cloned();
         };
         let found = *self.by_node.get(&(from, *node))?;
         let Role::Collection(collection) = &self.item(found).role else {
-            return self.outputs_from(Some(found), rest, keys);
+            return self.outputs_from(Some(found), rest, selected);
         };
-        if let Some(key) = keys.pop_front() {
-            let instances = &collection.instances;
-            let element = find(instances, &key)?;
-            return self.outputs_from(Some(*element), rest, keys);
+        let (key, inner) = selected.split_first()?;
+        if let Some(key) = key {
+            let element = find(&collection.instances, key)?;
+            return self.outputs_from(Some(*element), rest, inner);
         }
         if collection.state != BlockState::Open {
             return None;
         }
         let mut all = Map::new();
         for (key, element) in &collection.instances {
-            if let Some(value) = self.outputs_from(Some(*element), rest, &mut VecDeque::new()) {
+            if let Some(value) = self.outputs_from(Some(*element), rest, inner) {
                 all.insert(key.clone(), value);
             }
         }
@@ -136,48 +101,29 @@ impl RunState {
         if own.is_empty() {
             return Vec::new();
         }
-        let all = self.plan.identities.iter().zip(0..).map(|(definition, at)| (definition, IdentityId(at)));
-        let seen =
-            |declared_in: Option<NodeId>| declared_in.is_none_or(|node| self.enclosing(id, node).is_some());
-        all.filter(|(definition, _)| seen(definition.declared_in))
-            .filter_map(|(_, at)| self.resolve_identity(id, at).ok())
+        let all = self.plan.visible_identities(self.item(id).node);
+        all.filter_map(|(at, _)| self.resolve_identity(id, at).ok())
             .filter(|identity| !own.contains(identity))
             .collect()
     }
 
     fn resolve_identity(&self, id: ItemId, identity: IdentityId) -> Result<Identity, StepError> {
         let definition = self.plan.identity(identity);
-        // An identity is evaluated in the block that declares it, not in the step that uses it.
-        let place = definition.declared_in.and_then(|node| self.enclosing(id, node));
-        identity_of(definition, &ItemScope { state: self, item: place })
+        let path = self.plan.path_of_identity(definition, &self.item(id).path);
+        identity_of(definition, &ItemScope { state: self, path })
     }
 
     /// The keyed elements of a `for_each`; a duplicate key is an error.
-    pub(crate) fn elements(&self, id: ItemId, over: &Expr) -> Result<Vec<(String, Value)>, StepError> {
-        let wrong = |error: EvalError| StepError::plan_wrong(format!("`for_each`: {error}"));
-        // The elements are evaluated outside of the collection that they create.
-        let value = over.eval(&ItemScope { state: self, item: Some(id) }).map_err(wrong)?;
-        twinspan_plans::elements::elements(value).map_err(|error| StepError::plan_wrong(error.to_string()))
+    pub(crate) fn elements(&self, id: ItemId) -> Result<Vec<Element>, StepError> {
+        let elements = self.plan.node(self.item(id).node).elements(&ItemScope::of(self, id));
+        elements.map_err(|error| StepError::plan_wrong(error.to_string()))
     }
 }
 
 /// Resolves an identity and its attributes through `scope`.
 pub(crate) fn identity_of(definition: &IdentityDef, scope: &dyn Scope) -> Result<Identity, StepError> {
-    let mut attributes = BTreeMap::new();
-    for (name, expr) in &definition.attributes {
-        let value = expr.eval(scope).map_err(|error| {
-            StepError::plan_wrong(format!("identity {}, {name}: {error}", definition.name))
-        })?;
-        match value {
-            Some(Value::String(text)) => {
-                drop(attributes.insert(name.clone(), IdentityDef::normal(name, text)))
-            }
-            Some(other) => drop(attributes.insert(name.clone(), other.to_string())),
-            None => {}
-        }
-    }
-    if let Some(about) = &definition.about {
-        attributes.insert("about".to_owned(), about.clone());
-    }
-    Ok(Identity { name: definition.name.clone(), attributes })
+    let attributes = definition.attributes_in(scope).map_err(|(name, error)| {
+        StepError::plan_wrong(format!("identity {}, {name}: {error}", definition.name))
+    })?;
+    Ok(Identity { name: definition.name.clone(), attributes: attributes.into_iter().collect() })
 }

@@ -67,7 +67,7 @@ impl RunState {
         while let Some(here) = at {
             let item = self.item(here);
             at = item.parent;
-            let limited = item.is_element() && at.is_some_and(|collection| self.limits(collection).is_some());
+            let limited = item.is_element && at.is_some_and(|collection| self.limits(collection).is_some());
             if limited && item.slot != Slot::Taken {
                 found = Some(here);
             }
@@ -194,7 +194,7 @@ impl RunState {
         while let Some(here) = at {
             let item = self.item_mut(here);
             at = item.parent;
-            if !item.is_element() {
+            if !item.is_element {
                 continue;
             }
             let count = inside(item);

@@ -268,7 +268,7 @@ impl<'a> ItemView<'a> {
         match &self.item().role {
             Role::Step(_) => ItemKind::Step,
             Role::Collection(_) => ItemKind::Collection,
-            Role::Group { .. } if self.item().is_element() => ItemKind::Element,
+            Role::Group { .. } if self.item().is_element => ItemKind::Element,
             Role::Group { .. } => ItemKind::Heading,
         }
     }
@@ -304,7 +304,8 @@ impl<'a> ItemView<'a> {
 
     /// Key and value, for an element of a `for_each`.
     pub fn element(self) -> Option<(&'a str, &'a Value)> {
-        self.item().element.as_ref().map(|(key, value)| (key.as_str(), &**value))
+        let item = self.item();
+        item.path.each(0).filter(|_| item.is_element)
     }
 
     /// A step's state; `None` for blocks.

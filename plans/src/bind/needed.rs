@@ -1,6 +1,5 @@
 //! The checks of inputs before a run: the elements of every `for_each` over inputs, the steps that apply, and whether
-//! these
-//! have the inputs that they need.
+//! these have the inputs that they need.
 
 use std::collections::BTreeSet;
 
@@ -9,14 +8,15 @@ use serde_json::{Map, Value as Json};
 
 use crate::check::{groups, misfit_of};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
-use crate::elements;
+use crate::elements::ElementPath;
 use crate::expr::{EvalError, Expr, Segment, Template};
 use crate::ids::{Ensure, NodeId};
+use crate::instance::{ExpansionError, InputScope};
 use crate::params::{GivenParams, ParamMisfit};
 use crate::plan::{Inputs, Node, NodeKind, Plan, StepDef};
 
+use super::inputs_of;
 use super::places::{GivenAt, Places, ValuePath};
-use super::{InputScope, inputs_of};
 
 pub(super) fn check(
     plan: &Plan,
@@ -36,8 +36,8 @@ pub struct KnownParams {
     pub instance: String,
     /// Whether the step is certainly part of the run.
     pub certain: bool,
-    /// Key and value of each enclosing element, innermost first.
-    pub elements: Vec<(String, Json)>,
+    /// The elements around it.
+    pub path: ElementPath,
     /// The values, by name; values that are known only during the run are missing.
     pub values: IndexMap<String, Json>,
 }
@@ -53,12 +53,9 @@ impl Plan {
 /// The enclosing elements of a node.
 #[derive(Clone, Default)]
 struct Around {
-    /// Key and value of each element, innermost first.
-    elements: Vec<(String, Json)>,
-    /// The origin of each of them in the inputs.
+    path: ElementPath,
+    /// The origin of each element in the inputs, innermost first.
     origins: Vec<Option<ValuePath>>,
-    /// The elements as a prefix of step keys: `connect[prod].`
-    prefix: String,
     /// Whether an enclosing `when` is known only during the run.
     uncertain: bool,
 }
@@ -112,56 +109,55 @@ impl<'a> NeededInputs<'a> {
     fn node(&mut self, id: NodeId, around: &Around) {
         let node = self.plan.node(id);
         let Some(collection) = &node.for_each else {
-            return self.instance(id, around, format!("{}{}", around.prefix, node.id));
+            return self.instance(id, around);
         };
-        if depends_on_run(collection) {
+        let Some(around) = self.around(node.condition_of_all(), around) else { return };
+        if collection.depends_on_run() {
             return;
         }
-        let scope = InputScope { inputs: self.inputs, elements: &around.elements };
-        let (found, is_list) = match collection.eval(&scope) {
-            Ok(value) => {
-                let is_list = value.as_ref().is_some_and(Json::is_array);
-                (elements::elements(value), is_list)
-            }
-            Err(error) => return self.no_value(&node.id, "for_each", &error),
-        };
-        let found = match found {
+        let found = match node.elements(&self.scope(&around)) {
             Ok(found) => found,
-            Err(error) => {
+            Err(ExpansionError::NoValue(error)) => return self.no_value(&node.id, "for_each", &error),
+            Err(ExpansionError::Elements(error)) => {
                 let message = format!("`{}` has one instance for each element: {error}", node.id);
                 let help = "each element names an instance: remove or rename one of them in the inputs";
                 return self.say(Diagnostic::error("TS0410", message).help(help));
             }
         };
-        let origin = self.origin(collection, around);
-        for (position, (key, value)) in found.into_iter().enumerate() {
-            let part = if is_list { position.to_string() } else { key.clone() };
-            let name = format!("{}{}[{key}]", around.prefix, node.id);
-            let mut inner = Around { prefix: format!("{name}."), ..around.clone() };
-            inner.elements.insert(0, (key, value));
+        let origin = self.origin(collection, &around);
+        let is_list = matches!(collection.eval(&self.scope(&around)), Ok(Some(Json::Array(_))));
+        for (position, element) in found.into_iter().enumerate() {
+            let part = if is_list { position.to_string() } else { element.0.clone() };
+            let mut inner = Around { path: around.path.inside(id, element), ..around.clone() };
             inner.origins.insert(0, origin.as_ref().map(|origin| origin.below(&part)));
-            self.instance(id, &inner, name);
+            self.instance(id, &inner);
         }
     }
 
-    fn instance(&mut self, id: NodeId, around: &Around, name: String) {
+    fn instance(&mut self, id: NodeId, around: &Around) {
         let node = self.plan.node(id);
-        if !self.applies(node.when.as_ref(), &around.elements) {
-            return;
-        }
-        let uncertain = around.uncertain || node.when.as_ref().is_some_and(depends_on_run);
+        let Some(inside) = self.around(node.condition_of_one(), around) else { return };
         match &node.kind {
             NodeKind::Block(block) => {
-                let inside = Around { uncertain, ..around.clone() };
                 block.children.iter().for_each(|child| self.node(*child, &inside));
             }
             NodeKind::Step(step) => {
-                let certain = !uncertain;
-                let values = self.params(node, step, around, &name, certain);
-                let elements = around.elements.clone();
-                self.known.push(KnownParams { node: id, instance: name, certain, elements, values });
+                let (certain, path) = (!inside.uncertain, inside.path.clone());
+                let instance = self.plan.instance_name(id, &path);
+                let values = self.params(node, step, &inside, &instance, certain);
+                self.known.push(KnownParams { node: id, instance, certain, path, values });
             }
         }
+    }
+
+    /// What is inside a node with this condition; `None`: it certainly does not apply.
+    fn around(&self, when: Option<&Expr>, around: &Around) -> Option<Around> {
+        let uncertain = around.uncertain || when.is_some_and(Expr::depends_on_run);
+        self.applies(when, around).then(|| Around { uncertain, ..around.clone() })
+    }
+
+    fn scope(&self, around: &Around) -> InputScope<'a> {
+        InputScope::of(self.inputs, around.path.clone())
     }
 
     /// The known parameters of a step; reports what is wrong with them.
@@ -178,7 +174,7 @@ impl<'a> NeededInputs<'a> {
         let mut checked = Map::new();
         let mut unknown = Vec::new();
         for (parameter, template) in entries {
-            let scope = InputScope { inputs: self.inputs, elements: &around.elements };
+            let scope = self.scope(around);
             if template_depends_on_run(template) {
                 // A body is checked as far as it is known.
                 if matches!(template, Template::Map(_)) && step.open.iter().any(|open| open == parameter) {
@@ -313,7 +309,7 @@ impl<'a> NeededInputs<'a> {
             (Template::List(items), Some(first)) => {
                 let mut position: usize = first.parse().ok()?;
                 for item in items {
-                    let scope = InputScope { inputs: self.inputs, elements: &around.elements };
+                    let scope = self.scope(around);
                     let spliced = match (item, item.resolve(&scope).ok().flatten()) {
                         (Template::Expr(expr), Some(Json::Array(inner)))
                             if !matches!(expr, Expr::Literal(_)) =>
@@ -342,7 +338,7 @@ impl<'a> NeededInputs<'a> {
 
     /// The origin in the inputs of the value of `expr`.
     fn origin(&self, expr: &Expr, around: &Around) -> Option<ValuePath> {
-        let scope = InputScope { inputs: self.inputs, elements: &around.elements };
+        let scope = self.scope(around);
         let along = |mut origin: ValuePath, path: &[Segment]| {
             for segment in path {
                 match segment {
@@ -367,15 +363,15 @@ impl<'a> NeededInputs<'a> {
     }
 
     /// Whether the step may apply; `false` only if that is certain before the run.
-    fn applies(&self, when: Option<&Expr>, elements: &[(String, Json)]) -> bool {
+    fn applies(&self, when: Option<&Expr>, around: &Around) -> bool {
         let Some(when) = when else { return true };
-        let scope = InputScope { inputs: self.inputs, elements };
+        let scope = self.scope(around);
         // One false part of `and` is enough.
         let parts = match when {
             Expr::And(parts) => parts.as_slice(),
             single => std::slice::from_ref(single),
         };
-        !parts.iter().any(|part| !depends_on_run(part) && part.truth(&scope) == Ok(false))
+        !parts.iter().any(|part| !part.depends_on_run() && part.truth(&scope) == Ok(false))
     }
 
     fn missing(&mut self, step: &str, parameter: &str, names: &[String]) {
@@ -415,24 +411,9 @@ impl<'a> NeededInputs<'a> {
     }
 }
 
-/// Whether the value is known only during the run.
-fn depends_on_run(expr: &Expr) -> bool {
-    let path = |path: &[Segment]| {
-        path.iter().any(|segment| matches!(segment, Segment::Key(key) if depends_on_run(key)))
-    };
-    match expr {
-        Expr::Output { .. } | Expr::RunId => true,
-        Expr::Literal(_) | Expr::EachKey(_) => false,
-        Expr::Input { path: segments, .. } | Expr::EachValue { path: segments, .. } => path(segments),
-        Expr::Or(all) | Expr::And(all) | Expr::Concat(all) => all.iter().any(depends_on_run),
-        Expr::Not(inner) => depends_on_run(inner),
-        Expr::Equal { left, right, .. } => depends_on_run(left) || depends_on_run(right),
-    }
-}
-
 fn template_depends_on_run(template: &Template) -> bool {
     match template {
-        Template::Expr(expr) => depends_on_run(expr),
+        Template::Expr(expr) => expr.depends_on_run(),
         Template::List(items) => items.iter().any(template_depends_on_run),
         Template::Map(entries) => entries.iter().any(|(_, entry)| template_depends_on_run(entry)),
         Template::Secret(_) => false,

@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::catalog::{Field, Type};
 use crate::diagnostic::{Diagnostic, Place, Source};
-use crate::elements::folded;
+use crate::elements::compared;
 
 use super::csv::{Cell, Row, Separator, Table};
 use super::value::{Reader, unknown_field};
@@ -57,7 +57,7 @@ impl Reader<'_> {
             good &= self.map_key(&key.text, place.clone(), &format!(" (row {}, {column})", row.number));
             // For what has no cell of its own, as an absent field.
             self.places.put(&self.path.below(&key.text), &place, &format!(" (row {})", row.number));
-            if let Some(first) = seen.insert(folded(&key.text), row) {
+            if let Some(first) = seen.insert(compared(&key.text), row) {
                 self.key_twice(source, first, row);
                 good = false;
                 continue;

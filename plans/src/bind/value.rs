@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::catalog::{Field, Type};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, Source};
-use crate::elements::{PATTERN, folded};
+use crate::elements::{PATTERN, compared, folded, names_an_instance};
 use crate::lattice::{Misfit, article, check_text, is_text};
 use crate::plan::InputDef;
 use crate::reference::has_reference;
@@ -260,7 +260,7 @@ impl Reader<'_> {
         let mut seen: HashMap<String, &yaml::Entry> = HashMap::new();
         let mut distinct = true;
         for entry in entries {
-            let Some(first) = seen.insert(folded(&entry.key), entry) else { continue };
+            let Some(first) = seen.insert(compared(&entry.key), entry) else { continue };
             let message = format!("the keys `{}` and `{}` are the same name in Azure", first.key, entry.key);
             self.problems.push(
                 Diagnostic::error("TS0410", message)
@@ -300,9 +300,10 @@ impl Reader<'_> {
             );
             return false;
         }
-        let good = !key.is_empty()
+        // In addition, a person can write it on a command line without thinking of a shell.
+        let good = names_an_instance(key)
             && key.chars().count() <= 128
-            && !key.chars().any(|c| c.is_control() || c.is_whitespace() || "[]'\"${}".contains(c));
+            && !key.chars().any(|c| c.is_whitespace() || "'\"${}".contains(c));
         if !good {
             self.problems.push(
                 Diagnostic::error("TS0403", format!("the key {key:?} cannot name an instance"))

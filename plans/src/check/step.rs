@@ -9,7 +9,7 @@ use crate::catalog::{EffectClass, Type};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::digest::Digest;
 use crate::document::{Body, IdentityDecl, StepDecl, Text};
-use crate::elements::folded;
+use crate::elements::{ElementsError, compared, element_key, names_an_instance};
 use crate::expr::{Expr, Template};
 use crate::ids::{Ensure, IdentityId, NodeId};
 use crate::lattice::is_text;
@@ -140,7 +140,14 @@ impl<'d> Checker<'d> {
                                     .help("declare a list input, and write `for_each: ${{ inputs.NAME }}`");
                             self.problem(diagnostic);
                         }
-                        Value::Text(text) if !seen.insert(folded(text)) => {
+                        Value::Text(text) if !names_an_instance(&element_key(text)) => {
+                            let message = ElementsError::BadKey(element_key(text)).to_string();
+                            let diagnostic = Diagnostic::error("TS0410", message)
+                                .at(self.place(&item.span), "names an instance")
+                                .help("rename it");
+                            self.problem(diagnostic);
+                        }
+                        Value::Text(text) if !seen.insert(compared(text)) => {
                             let diagnostic =
                                 Diagnostic::error("TS0410", format!("`{text}` is in the list twice"))
                                     .at(self.place(&item.span), "second time")
