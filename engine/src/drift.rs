@@ -4,5 +4,5 @@ mod judging;
 mod repairing;
 
 pub(crate) use judging::{Proven, adopted};
-pub use repairing::{NotRepairable, repairs};
+pub use repairing::{NotRepairable, RepairAct, repairs};
 pub(crate) use repairing::{after, may_be_repaired};

@@ -31,6 +31,7 @@ mod ids;
 mod job;
 mod journal;
 mod observation;
+mod ownership;
 mod perform;
 mod permission;
 mod plan_cache;
@@ -60,7 +61,7 @@ pub use decide::{
     take_signal,
 };
 pub use decision::{Cause, Decision, Difference};
-pub use drift::{NotRepairable, repairs};
+pub use drift::{NotRepairable, RepairAct, repairs};
 pub use drift_check::look;
 pub use earlier_runs::{LeftOver, left_over};
 pub use error::{BackendError, LeaseHolder};
@@ -80,6 +81,7 @@ pub use journal::{
 pub use observation::{
     Applied, Evidence, Guarded, Marker, Observed, Phase, ReadProof, Readiness, Undone, id_of,
 };
+pub use ownership::{KeepReason, PlannedUndo, UndoRule};
 pub use perform::{Performer, panic_becomes_failure};
 pub use permission::Permission;
 pub use planned_steps::{PlannedStep, PlannedTask, foresee};

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 use twinspan_engine::{
-    Choice, DriftState, Identity, ItemView, Origin, Repair, RunId, RunState, StepKey, StepState, id_of,
+    DriftState, Identity, ItemView, Origin, Repair, RepairAct, RunId, RunState, StepKey, StepState, id_of,
 };
 
 use crate::cli::error::CommandError;
@@ -26,8 +26,7 @@ pub(crate) struct RepairView {
 #[derive(Serialize)]
 struct RepairStepView {
     step: String,
-    /// `check`, `create`, `overwrite`, `recreate`, `delete`, `decide`.
-    act: &'static str,
+    act: RepairAct,
     id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     found: Option<FindingView>,
@@ -43,7 +42,7 @@ struct RepairStepView {
 impl RepairView {
     pub(crate) fn new(run: RunId, state: &RunState, step: &StepKey, repairs: &[Repair]) -> Self {
         let repairs =
-            repairs.iter().filter_map(|repair| Some(RepairStepView::new(state.find(&repair.step)?, repair)));
+            repairs.iter().filter_map(|repair| Some(RepairStepView::new(state.find(&repair.step)?)));
         RepairView {
             schema: SCHEMA,
             r#type: "repair",
@@ -56,7 +55,7 @@ impl RepairView {
 
     /// Whether anything is deleted, created or overwritten.
     pub(crate) fn changes_something(&self) -> bool {
-        self.repairs.iter().any(|repair| repair.act != "check")
+        self.repairs.iter().any(|repair| repair.act != RepairAct::Check)
     }
 
     /// The preview as JSON.
@@ -77,37 +76,31 @@ impl RepairView {
 }
 
 impl RepairStepView {
-    fn new(item: ItemView<'_>, repair: &Repair) -> Self {
+    fn new(item: ItemView<'_>) -> Self {
         let found = item.drift().map(|(_, drift)| drift).filter(|drift| drift.is_drift());
-        let act = match (repair.choice, found) {
-            (Some(Choice::Recreate), _) => "recreate",
-            (Some(Choice::Overwrite), _) => "overwrite",
-            (_, Some(DriftState::Missing { .. })) if is_written(item) => "create",
-            (_, Some(DriftState::OwnedByAnotherRun { .. })) => "decide",
-            (_, Some(_)) if wants_gone(item) => "delete",
-            _ => "check",
-        };
+        let act = item.repair_act();
         RepairStepView {
             step: item.key().to_string(),
             act,
             id: id_of(item.outputs()).unwrap_or("-").to_owned(),
             found: found.map(FindingView::from).or_else(|| undecided(item)),
             owner: item.identities().first().map(owner),
-            ask_owner: act != "check",
+            ask_owner: act != RepairAct::Check,
             owned: matches!(item.origin(), Some(Origin::Created)),
         }
     }
 
     fn write(&self, page: &mut Page) {
         let words = match self.act {
-            "recreate" => "delete and create again",
-            "overwrite" => "overwrite",
-            "create" => "create again",
-            "delete" => "delete again",
-            "decide" => "check, and leave to a decision",
-            _ => "check again",
+            RepairAct::Recreate => "delete and create again",
+            RepairAct::Overwrite => "overwrite",
+            RepairAct::Create => "create again",
+            RepairAct::Delete => "delete again",
+            RepairAct::Decide => "check, and leave to a decision",
+            RepairAct::Check => "check again",
         };
-        let id = if self.act == "check" { String::new() } else { format!("  {DIM}{}{DIM:#}", self.id) };
+        let id =
+            if self.act == RepairAct::Check { String::new() } else { format!("  {DIM}{}{DIM:#}", self.id) };
         page.line(4, &format!("  {WAIT}{words}{WAIT:#}  {STRONG}{}{STRONG:#}{id}", self.step));
         if let Some(found) = &self.found {
             page.line(6, &format!("      {}: {}", found.drift, found.what));
@@ -118,7 +111,7 @@ impl RepairStepView {
                 );
             }
         }
-        if self.act == "check" {
+        if self.act == RepairAct::Check {
             return;
         }
         if let Some(owner) = &self.owner {
@@ -127,7 +120,7 @@ impl RepairStepView {
                 &format!("      it belongs to {owner}, who may intend the change: ask before the repair"),
             );
         }
-        if self.act == "recreate" && !self.owned {
+        if self.act == RepairAct::Recreate && !self.owned {
             page.line(6, "      this run did not create the resource that would be deleted");
         }
     }
@@ -137,16 +130,6 @@ impl RepairStepView {
 fn undecided(item: ItemView<'_>) -> Option<FindingView> {
     let Some(StepState::NeedsDecision { decision, .. }) = item.state() else { return None };
     Some(FindingView::from(&DriftState::Broken { decision: (**decision).clone() }))
-}
-
-/// Whether the step writes; other steps only read.
-fn is_written(item: ItemView<'_>) -> bool {
-    item.node().step().is_some_and(|step| step.effect != twinspan_engine::EffectClass::Read)
-}
-
-/// Whether the plan wants the resource deleted.
-fn wants_gone(item: ItemView<'_>) -> bool {
-    item.node().step().is_some_and(|step| step.ensure == twinspan_plans::Ensure::Absent)
 }
 
 /// The owner of an identity, as the plan names it.

@@ -1,7 +1,7 @@
 //! The preview of an undo: what it would delete, in order, and what it would keep, with the reason.
 
 use serde::Serialize;
-use twinspan_engine::{Ensure, ItemView, Origin, Registry, RunId, RunKey, RunState, StepState, id_of};
+use twinspan_engine::{ItemView, KeepReason, Registry, RunId, RunKey, RunState, UndoRule, id_of};
 
 use crate::cli::error::CommandError;
 use crate::cli::json::SCHEMA;
@@ -35,65 +35,45 @@ struct Kept {
     reason: String,
 }
 
-const UNPROVEN: &str = "it is not proven that this run created it: undo asks for a decision";
-
-/// Why undo never deletes resources of this kind.
-fn keeps_always(registry: &Registry, item: ItemView<'_>) -> Option<&'static str> {
-    registry.kind(item.uses()?)?.rules().keeps
+fn words(reason: KeepReason, item: ItemView<'_>) -> String {
+    let words = match reason {
+        KeepReason::Kind(why) => why,
+        KeepReason::PreExisting => "pre-existing: it existed before this run",
+        KeepReason::Updated => "pre-existing: it existed before this run changed it",
+        KeepReason::EarlierRun => {
+            let by = item.created_by().map(RunId::short).unwrap_or_default();
+            return format!("run {by} created it and keeps it");
+        }
+        KeepReason::Deleted => "deleted because of `ensure: absent`: it is not created again",
+        KeepReason::DeleteSent => {
+            "its delete request was sent because of `ensure: absent`: it is not created again"
+        }
+        KeepReason::NothingWritten => "this run created nothing here",
+        KeepReason::AlreadyUndone => "undone already",
+    };
+    words.to_owned()
 }
 
 impl UndoView {
     pub(crate) fn new(run: RunId, state: &RunState, registry: &Registry) -> Self {
         let mut removes = Vec::new();
         let mut keeps = Vec::new();
-        let planned = state.undo_plan();
-        let known: std::collections::HashSet<_> = planned.iter().map(|item| item.key().clone()).collect();
-        let others = state.steps().filter(|item| !known.contains(item.key()));
-        for item in planned.into_iter().chain(others) {
+        for planned in state.planned_undo(registry) {
+            let item = planned.item;
             let step = item.key().to_string();
-            if matches!(item.state(), Some(StepState::Undone(_))) {
-                keeps.push(Kept { step, reason: "undone already".to_owned() });
-                continue;
-            }
-            match item.origin() {
-                Some(Origin::PreExisting) => {
-                    keeps.push(Kept { step, reason: "pre-existing: it existed before this run".to_owned() });
-                }
-                Some(Origin::EarlierRun) => {
-                    let by = item.created_by().map(RunId::short).unwrap_or_default();
-                    keeps.push(Kept { step, reason: format!("run {by} created it and keeps it") });
-                }
-                Some(Origin::Unproven) => {
-                    keeps.push(Kept { step, reason: UNPROVEN.to_owned() });
-                }
-                Some(Origin::Deleted) => {
-                    let reason = "deleted because of `ensure: absent`: it is not created again".to_owned();
-                    keeps.push(Kept { step, reason });
-                }
-                Some(Origin::Observed | Origin::Claimed) => {}
-                None if item.is_owed()
-                    && item.node().step().is_some_and(|step| step.ensure == Ensure::Absent) =>
-                {
+            match planned.rule {
+                UndoRule::Delete => removes.push(Removed {
+                    step,
+                    kind: item.uses().unwrap_or_default().to_owned(),
+                    id: id_of(item.outputs()).unwrap_or("(searched for by the undo)").to_owned(),
+                    uncertain: !planned.is_proven,
+                }),
+                UndoRule::Ask => {
                     let reason =
-                        "its delete request was sent because of `ensure: absent`: it is not created again"
-                            .to_owned();
+                        "it is not proven that this run created it: undo asks for a decision".to_owned();
                     keeps.push(Kept { step, reason });
                 }
-                Some(Origin::Updated) => {
-                    let reason = keeps_always(registry, item)
-                        .unwrap_or("pre-existing: it existed before this run changed it");
-                    keeps.push(Kept { step, reason: reason.to_owned() });
-                }
-                Some(Origin::Created) | None if item.is_owed() => match keeps_always(registry, item) {
-                    Some(reason) => keeps.push(Kept { step, reason: reason.to_owned() }),
-                    None => removes.push(Removed {
-                        step,
-                        kind: item.uses().unwrap_or_default().to_owned(),
-                        id: id_of(item.outputs()).unwrap_or("(searched for by the undo)").to_owned(),
-                        uncertain: item.origin().is_none(),
-                    }),
-                },
-                Some(Origin::Created) | None => {}
+                UndoRule::Keep(reason) => keeps.push(Kept { step, reason: words(reason, item) }),
             }
         }
         UndoView { schema: SCHEMA, run: run.to_string(), short: run.short(), removes, keeps }

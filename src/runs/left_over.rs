@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use twinspan_engine::{
     Backend, DriveOptions, RunId, RunKey, RunState, RunStatus, Seq, Signal, SignalId, SignalRow, StepKey,
-    id_of, left_over,
+    StepState, id_of, left_over,
 };
 
 use crate::cli::error::CommandError;
@@ -115,9 +115,9 @@ impl LeftOvers {
         let state = driver.backend.load(run).await.map_err(failures::backend)?;
         for left in self.0.iter_mut().filter(|left| left.run == run) {
             let item = state.find(&StepKey::from(left.step.as_str()));
-            left.state = match item.and_then(|item| item.state()).map(twinspan_engine::StepState::name) {
-                Some("undone") => "deleted",
-                Some("kept") => "kept",
+            left.state = match item.and_then(|item| item.state()) {
+                Some(StepState::Undone(_)) => "deleted",
+                Some(StepState::Kept { .. }) => "kept",
                 _ => "open",
             };
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use twinspan_engine::{Choice, DriftState, Origin, Repair, RunId, RunState, Signal, StepKey, repairs};
+use twinspan_engine::{Repair, RunId, RunState, Signal, StepKey, repairs};
 
 use crate::cli::error::CommandError;
 use crate::cli::ui::Ui;
@@ -26,7 +26,7 @@ pub(crate) fn plan(run: RunId, state: &RunState) -> Result<RepairPlan, CommandEr
         let refused = |refused: twinspan_engine::NotRepairable| CommandError::usage(refused.what);
         for repair in repairs(state, item.key()).map_err(refused)? {
             if known.insert(repair.step.clone()) {
-                if may_repair(state, &repair) {
+                if state.find(&repair.step).is_some_and(|item| item.may_repair_unasked()) {
                     plan.repairs.push(repair);
                 } else {
                     plan.left.push(repair.step);
@@ -41,14 +41,6 @@ pub(crate) fn plan(run: RunId, state: &RunState) -> Result<RepairPlan, CommandEr
         plan.preview = Some(RepairView::new(run, state, &first.step, &plan.repairs));
     }
     Ok(plan)
-}
-
-/// Whether no decision is needed: the repair deletes only resources of this run, and touches none of another run.
-fn may_repair(state: &RunState, repair: &Repair) -> bool {
-    let Some(item) = state.find(&repair.step) else { return false };
-    let taken = item.drift().is_some_and(|(_, drift)| matches!(drift, DriftState::OwnedByAnotherRun { .. }));
-    let own = matches!(item.origin(), Some(Origin::Created | Origin::EarlierRun));
-    !taken && (repair.choice != Some(Choice::Recreate) || own)
 }
 
 impl RepairPlan {

@@ -10,6 +10,7 @@ use crate::failure::{FailureClass, StepError};
 use crate::ids::ClaimKey;
 use crate::job::Fact;
 use crate::observation::{Marker, Observed, Phase};
+use crate::ownership::{KeepReason, UndoRule};
 use crate::signal::Choice;
 use crate::state::{Direction, Goal, StepState};
 use crate::suggested;
@@ -127,24 +128,34 @@ impl StepCase<'_> {
         if let Some(other) = self.foreign(marker) {
             return kept(format!("it carries the marker of run {other}"));
         }
-        match (self.origin(marker), marker) {
-            (Origin::Created, _) => self.remove(fact, observed, found),
-            (Origin::PreExisting, Marker::Before(reason)) => kept(reason.clone()),
-            (Origin::Updated, Marker::Of(_)) if overwrite => self.remove(fact, observed, found),
-            (Origin::Updated, _) => kept("it is pre-existing: this run only changed it".to_owned()),
-            (Origin::Unproven, Marker::None) => {
-                kept("it does not carry this run's marker: this run may not have created it".to_owned())
+        let reason = match UndoRule::of(&self.origin(marker), fact.rules.keeps) {
+            UndoRule::Delete => return self.remove(fact, observed, found),
+            UndoRule::Ask if *marker == Marker::None => {
+                return kept(
+                    "it does not carry this run's marker: this run may not have created it".to_owned(),
+                );
             }
-            (Origin::Unproven, _) if overwrite => self.remove(fact, observed, found),
-            (Origin::Unproven, _) => vec![self.unproven(fact)],
-            (Origin::PreExisting, _) => kept("it is pre-existing".to_owned()),
-            (Origin::EarlierRun, _) => kept(match self.record.owner {
+            UndoRule::Ask if overwrite => return self.remove(fact, observed, found),
+            UndoRule::Ask => return vec![self.unproven(fact)],
+            UndoRule::Keep(reason) => reason,
+        };
+        match (reason, marker) {
+            (KeepReason::Updated, Marker::Of(_)) if overwrite => self.remove(fact, observed, found),
+            (KeepReason::Kind(why), _) => kept(why.to_owned()),
+            (KeepReason::PreExisting, Marker::Before(reason)) => kept(reason.clone()),
+            (KeepReason::Updated, _) => kept("it is pre-existing: this run only changed it".to_owned()),
+            (KeepReason::PreExisting, _) => kept("it is pre-existing".to_owned()),
+            (KeepReason::EarlierRun, _) => kept(match self.record.owner {
                 Some(owner) => format!("run {} created it and keeps it", owner.short()),
                 None => "an earlier run of the same key keeps it".to_owned(),
             }),
-            (Origin::Observed | Origin::Claimed | Origin::Deleted, _) => {
-                kept("this run created nothing here".to_owned())
-            }
+            (
+                KeepReason::NothingWritten
+                | KeepReason::Deleted
+                | KeepReason::DeleteSent
+                | KeepReason::AlreadyUndone,
+                _,
+            ) => kept("this run created nothing here".to_owned()),
         }
     }
 

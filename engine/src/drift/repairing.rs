@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use twinspan_plans::{EffectClass, Ensure};
 
-use crate::event::Outcome;
+use crate::event::{Origin, Outcome};
 use crate::finding::DriftState;
 use crate::ids::StepKey;
 use crate::signal::{Choice, Repair};
 use crate::state::item::ItemId;
-use crate::state::{Goal, RunState, StepState};
+use crate::state::{Goal, ItemView, RunState, StepState};
 
 /// Why nothing can be repaired; a sentence for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,7 +49,11 @@ pub fn repairs(state: &RunState, step: &StepKey) -> Result<Vec<Repair>, NotRepai
         }
     }
     let repairs = state.levels().into_iter().flatten().filter(|id| chosen.contains(id));
-    Ok(repairs.map(|id| Repair { step: state.item(id).key.clone(), choice: choice(state, id) }).collect())
+    let repair = |id| {
+        let item = state.view(id);
+        Repair { step: item.key().clone(), choice: item.repair_act().choice() }
+    };
+    Ok(repairs.map(repair).collect())
 }
 
 /// Checks whether the run can go forward.
@@ -129,32 +133,70 @@ fn reads(state: &RunState, id: ItemId, needed: &BTreeSet<ItemId>, chosen: &BTree
     done && !unsafe_again && needed.intersection(chosen).any(|need| read(*need))
 }
 
-/// The choice for what the probe will find.
-fn choice(state: &RunState, id: ItemId) -> Option<Choice> {
-    let item = state.item(id);
-    // A read-only step writes nothing, and `ensure: absent` deletes a resource only if it is exactly the planned one.
-    let reads = state
-        .plan()
-        .node(item.node)
-        .step()
-        .is_none_or(|step| step.effect == EffectClass::Read || step.ensure == Ensure::Absent);
-    let record = item.step()?;
-    match record.drift.as_ref().map(|(_, drift)| drift) {
-        _ if reads => None,
-        // Never proven: the resource that this run sent exists, and does not recover.
-        None if matches!(record.state, StepState::NeedsDecision { .. }) && record.ownership.owed => {
-            Some(Choice::Recreate)
+/// What a repair does with a step, as far as the last verification tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RepairAct {
+    /// Checks it again, and writes only what is missing.
+    Check,
+    /// Creates it again.
+    Create,
+    /// Overwrites the changes.
+    Overwrite,
+    /// Deletes it and creates it again.
+    Recreate,
+    /// Deletes it again: the plan wants it absent.
+    Delete,
+    /// Checks it and leaves it to a decision: another run owns it.
+    Decide,
+}
+
+impl RepairAct {
+    /// The choice for what the probe will find.
+    fn choice(self) -> Option<Choice> {
+        match self {
+            RepairAct::Recreate => Some(Choice::Recreate),
+            RepairAct::Overwrite => Some(Choice::Overwrite),
+            RepairAct::Check | RepairAct::Create | RepairAct::Delete | RepairAct::Decide => None,
         }
-        Some(DriftState::Broken { .. }) => Some(Choice::Recreate),
-        Some(DriftState::Drifted { .. }) => Some(Choice::Overwrite),
-        // It belongs to another run: after the probe, a person decides.
-        Some(
-            DriftState::OwnedByAnotherRun { .. }
-            | DriftState::InSync
+    }
+}
+
+impl ItemView<'_> {
+    /// What a repair that includes the step does with it.
+    pub fn repair_act(self) -> RepairAct {
+        let (Some(step), Some(record)) = (self.node().step(), self.record()) else { return RepairAct::Check };
+        let (reads, wants_gone) = (step.effect == EffectClass::Read, step.ensure == Ensure::Absent);
+        // A read-only step writes nothing, and `ensure: absent` deletes a resource only if it is exactly the planned one.
+        let creates = !reads && !wants_gone;
+        let Some((_, drift)) = &record.drift else {
+            // Never proven: the resource that this run sent exists, and does not recover.
+            let stuck = matches!(record.state, StepState::NeedsDecision { .. }) && record.ownership.owed;
+            return if creates && stuck { RepairAct::Recreate } else { RepairAct::Check };
+        };
+        match drift {
+            DriftState::Broken { .. } if creates => RepairAct::Recreate,
+            DriftState::Drifted { .. } if creates => RepairAct::Overwrite,
+            DriftState::Missing { .. } if !reads => RepairAct::Create,
+            // After the probe, a person decides.
+            DriftState::OwnedByAnotherRun { .. } => RepairAct::Decide,
+            drift if wants_gone && drift.is_drift() => RepairAct::Delete,
+            DriftState::Broken { .. }
+            | DriftState::Drifted { .. }
             | DriftState::Missing { .. }
+            | DriftState::InSync
             | DriftState::Unreadable { .. }
-            | DriftState::LostTail,
-        )
-        | None => None,
+            | DriftState::LostTail => RepairAct::Check,
+        }
+    }
+
+    /// Whether its repair needs no person: it deletes only what this run or an earlier one of its key created, and touches
+    /// nothing of another run.
+    pub fn may_repair_unasked(self) -> bool {
+        match self.repair_act() {
+            RepairAct::Decide => false,
+            RepairAct::Recreate => matches!(self.origin(), Some(Origin::Created | Origin::EarlierRun)),
+            RepairAct::Check | RepairAct::Create | RepairAct::Overwrite | RepairAct::Delete => true,
+        }
     }
 }

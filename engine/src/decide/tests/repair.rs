@@ -9,7 +9,7 @@ use twinspan_plans::Plan;
 use super::plans::{Draft, output};
 use super::rig::{Death, Rig};
 use super::world::{Change, Fault, thing, transient};
-use crate::drift::repairs;
+use crate::drift::{RepairAct, repairs};
 use crate::event::{Event, Origin, Outcome};
 use crate::finding::DriftState;
 use crate::observation::{Marker, Phase};
@@ -96,6 +96,13 @@ fn each_way_to_drift_is_told_from_the_others() {
         (SUCCEEDED, Some(5)),
         "drift is another fact than the status"
     );
+    let act = |step: &str| rig.state.find(&step.into()).unwrap().repair_act();
+    let acts = ["one", "two", "look", "reader", "end"].map(act);
+    let wanted =
+        [RepairAct::Create, RepairAct::Recreate, RepairAct::Check, RepairAct::Decide, RepairAct::Overwrite];
+    assert_eq!(acts, wanted, "a step that only reads is checked");
+    let unasked = |step: &str| rig.state.find(&step.into()).unwrap().may_repair_unasked();
+    assert!(unasked("two") && !unasked("reader"), "it recreates only what the run created");
     // A later verification that finds everything in sync says so.
     let fresh = done();
     rig.world.things = fresh.world.things;
