@@ -42,6 +42,7 @@ mod redaction;
 mod refusal;
 #[cfg(test)]
 pub(crate) mod scripted;
+pub(crate) mod secret_text;
 mod shared_reads;
 mod sign_in_record;
 mod sign_in_refusal;
