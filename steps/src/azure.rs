@@ -36,6 +36,7 @@ mod pauses;
 pub(crate) mod people;
 mod permission;
 mod proof;
+mod proxy;
 mod reading;
 mod record;
 mod redaction;
@@ -69,6 +70,7 @@ pub use credentials::{
 pub use graph::Graph;
 pub(crate) use party::Party;
 pub(crate) use permission::{READS_GROUPS, assignable};
+pub use proxy::{PROXY_VARIABLES, Proxy, ProxyError};
 pub(crate) use redaction::{remember as never_show, scrub};
 pub use wire::{InProcess, TransportFault, Wire, WireError};
 

@@ -105,7 +105,13 @@ fn unspoken(situation: &Situation<'_>, status: u16, headers: &HeaderMap) -> Step
     let seen = seen(situation, &format!("status {status}, without an error of {service} in the body"));
     let class = match status {
         401 => return unauthorized::unauthorized(situation, headers, &Words::default(), seen),
-        407 => return unreachable::proxy_wants_sign_in(seen, situation.cloud.host(situation.service)),
+        407 => {
+            return unreachable::proxy_wants_sign_in(
+                seen,
+                situation.cloud,
+                situation.cloud.host(situation.service),
+            );
+        }
         429 => FailureClass::Throttled,
         412 => FailureClass::ConflictRetryable,
         _ => FailureClass::Transient,
