@@ -16,6 +16,7 @@ mod azure_cli;
 mod caller;
 mod certificate;
 mod claims;
+mod cli_faults;
 mod cli_program;
 mod cloud;
 mod created;
