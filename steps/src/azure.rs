@@ -21,6 +21,7 @@ mod cli_program;
 mod cloud;
 mod created;
 mod credentials;
+mod disallowed;
 mod encoded;
 mod entra;
 mod facts;
