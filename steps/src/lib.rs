@@ -5,6 +5,7 @@ mod azure;
 mod command_policy;
 mod default_world;
 mod directory;
+mod enumeration;
 mod hand_over;
 mod hierarchy;
 pub mod ids;
