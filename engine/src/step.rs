@@ -76,6 +76,9 @@ pub trait Step: Send + Sync + 'static {
     /// Parameters whose fields may hold a secret as their whole value; the kind reads the secret when it sends the
     /// request.
     const SECRETS: &'static [&'static str] = &[];
+    /// The paths of all texts in a value of such a parameter that are secrets, by the name of their field or by their form. A
+    /// plan must not contain them, nor read them from an input that is not a secret.
+    const WRITTEN_SECRETS: fn(&Value) -> Vec<Vec<String>> = |_| Vec::new();
     /// The identity attribute by which [`Step::guard`] compares homes; `None`: the kind has no guard. After the run's
     /// first write, a guard that does not hold stops only steps whose identity has the same value as the guard's own
     /// step.

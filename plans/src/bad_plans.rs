@@ -345,6 +345,19 @@ fn cases() -> Vec<(&'static str, &'static str, Vec<u8>)> {
             ),
         ),
         (
+            "secrets that are written out, or no secrets",
+            "TS0215 TS0215 TS0215",
+            head(
+                "inputs:\n  psk: { type: string, secret: true }\n  word: { type: string, default: x }\n  flag: { type: bool, default: true }\nidentities:\n  me: { contact: me@contoso.example }\n\
+                 steps:\n  - id: d\n    uses: arm.resource\n    as: me\n    with:\n      id: /subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg\n      \
+                 body: { pin: abc, deep: { pin: \"p-${{ inputs.word }}\" } }\n  \
+                 - id: e\n    uses: arm.resource\n    as: me\n    with:\n      id: /subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg2\n      \
+                 body: { pin: \"${{ inputs.psk }}\", deep: { pin: \"${{ steps.d.id }}\" } }\n  \
+                 - id: f\n    uses: arm.resource\n    as: me\n    with:\n      id: /subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg3\n      \
+                 body: { pin: \"${{ inputs.flag }}\", deep: { pin: 5 } }\n",
+            ),
+        ),
+        (
             "value that the kind does not take",
             "TS0414",
             step("    uses: approval\n    with: { show: a forbidden word }\n"),

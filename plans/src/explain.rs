@@ -123,6 +123,10 @@ const CODES: &[(&str, &str)] = &[
         "A secret is read when it is used, and never stored or shown. So it may be used only in a parameter whose kind reads secrets (`body` of `arm.resource`), as the whole value of a field: not in a text, a name, a key, a condition, a `for_each`, a default or an identity.",
     ),
     (
+        "TS0215",
+        "The field holds a secret, by its name (`sharedKey`, `adminPassword`, the `value` beside `name: accessToken`) or by the form of its text (a connection string with a key, a signed URL, a private key, a token). A plan, its inputs and the outputs of steps are stored in the journal. Declare an input with `secret: true`, refer to it as the whole value of the field, and give it as `{ env: NAME }`, `{ file: PATH }` or `{ command: [PROGRAM] }`. A resource id or a reference to Key Vault may be written.",
+    ),
+    (
         "TS0213",
         "A reference reads an output of a step with `ensure: absent`. Such a step deletes a resource, so it has no outputs. Read the step that finds the resource; to wait for the deletion, name the step in `needs`.",
     ),

@@ -58,6 +58,15 @@ fn no_forbidden_word(kind: &str, given: &GivenParams<'_>) -> Vec<ParamMisfit> {
     wrong.map(misfit).into_iter().collect()
 }
 
+/// Secrets for tests: every text in a field `pin`, at the first level and in `deep`.
+fn pins(value: &serde_json::Value) -> Vec<Vec<String>> {
+    let places = [vec!["pin"], vec!["deep", "pin"]];
+    let is_text = |place: &&Vec<&str>| {
+        value.pointer(&format!("/{}", place.join("/"))).is_some_and(serde_json::Value::is_string)
+    };
+    places.iter().filter(is_text).map(|place| place.iter().map(|part| (*part).to_owned()).collect()).collect()
+}
+
 pub(crate) fn catalog() -> Catalog {
     use EffectClass::{CreateNamed, PostUnsafe, PostWithProbe, PutSame, Read};
     use Identities::{None as NoIdentity, One, Several};
@@ -145,7 +154,7 @@ pub(crate) fn catalog() -> Catalog {
             },
             secrets: if name == "arm.resource" { vec!["body".to_owned()] } else { Vec::new() },
             guards: false,
-            check: ParamCheck::new(move |given| no_forbidden_word(name, given)),
+            check: ParamCheck::new(move |given| no_forbidden_word(name, given)).with_written_secrets(pins),
             outputs: fields(outputs),
         };
         (name.to_owned(), spec)

@@ -70,6 +70,7 @@ pub struct Clash {
 }
 
 type Check = dyn Fn(&GivenParams<'_>) -> Vec<ParamMisfit> + Send + Sync;
+type Written = fn(&Value) -> Vec<Vec<String>>;
 type Joint = dyn Fn(&[&Map<String, Value>]) -> Vec<Clash> + Send + Sync;
 
 /// The check of one kind. The default accepts everything.
@@ -77,12 +78,13 @@ type Joint = dyn Fn(&[&Map<String, Value>]) -> Vec<Clash> + Send + Sync;
 pub struct ParamCheck {
     one: Arc<Check>,
     joint: Option<Arc<Joint>>,
+    written: Written,
 }
 
 impl ParamCheck {
     /// A check by `check`.
     pub fn new(check: impl Fn(&GivenParams<'_>) -> Vec<ParamMisfit> + Send + Sync + 'static) -> Self {
-        ParamCheck { one: Arc::new(check), joint: None }
+        ParamCheck { one: Arc::new(check), joint: None, written: |_| Vec::new() }
     }
 
     /// The same check, with one of all steps of the kind that want their resource to be there: their known parameters.
@@ -92,6 +94,17 @@ impl ParamCheck {
         joint: impl Fn(&[&Map<String, Value>]) -> Vec<Clash> + Send + Sync + 'static,
     ) -> Self {
         ParamCheck { joint: Some(Arc::new(joint)), ..self }
+    }
+
+    /// The same check, with the paths of all texts that are secrets in the value of a parameter that may hold secrets.
+    #[must_use]
+    pub fn with_written_secrets(self, written: fn(&Value) -> Vec<Vec<String>>) -> Self {
+        ParamCheck { written, ..self }
+    }
+
+    /// The paths of all texts in `value` that are secrets.
+    pub(crate) fn written_secrets(&self, value: &Value) -> Vec<Vec<String>> {
+        (self.written)(value)
     }
 
     /// Whether steps of the kind are compared with each other.

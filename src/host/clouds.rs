@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use twinspan_steps::{Azure, Cloud, Credentials, Wire};
+use twinspan_steps::{Azure, Cloud, Credentials, PROXY_VARIABLES, Proxy, Wire};
 
 use crate::cli::environment::Environment;
 use crate::cli::error::CommandError;
@@ -32,11 +32,27 @@ fn clients(
     restrict: impl FnOnce(Wire) -> Wire,
 ) -> Result<Arc<Azure>, CommandError> {
     let cloud = cloud(&configuration.cloud)?;
+    let cloud = match proxy(environment)? {
+        Some(proxy) => cloud.through(proxy),
+        None => cloud,
+    };
     let wire = Wire::sockets(&cloud)
         .map_err(|error| CommandError::usage("the configured cloud cannot be reached").cause(&error))?;
     let secrets = Arc::new(Secrets::new(environment.clone()));
     let credentials = Credentials::new(configuration.identities.clone(), secrets);
     Ok(Arc::new(Azure::new(cloud, credentials, restrict(wire))))
+}
+
+/// The proxy that the environment names.
+fn proxy(environment: &Environment) -> Result<Option<Proxy>, CommandError> {
+    let mut given = PROXY_VARIABLES.into_iter().filter_map(|name| Some((name, environment.get(name)?)));
+    let Some((name, value)) = given.next() else { return Ok(None) };
+    let proxy = Proxy::parse(name, &value).map_err(|error| {
+        CommandError::usage("the proxy cannot be used")
+            .cause(&error)
+            .hint(format!("correct {name}, or unset it if this machine reaches Azure directly"))
+    })?;
+    Ok(Some(proxy))
 }
 
 /// The configured cloud.
@@ -74,7 +90,23 @@ pub(crate) fn cloud(settings: &CloudSettings) -> Result<Cloud, CommandError> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+
+    #[test]
+    fn a_proxy_that_would_be_ignored_is_refused() {
+        let given = |name: &str, value: &str| {
+            let variables = BTreeMap::from([(name.to_owned(), value.to_owned())]);
+            proxy(&Environment::Memory(variables))
+        };
+        assert_eq!(given("HTTPS_PROXY", "").unwrap(), None);
+        assert!(given("https_proxy", "http://proxy.example:3128").unwrap().is_some());
+        for name in PROXY_VARIABLES {
+            let error = given(name, "notaurl::").unwrap_err();
+            assert!(format!("{error:?}").contains(name), "{error:?}");
+        }
+    }
 
     #[test]
     fn the_cloud_that_is_configured_is_the_one_that_is_used() {

@@ -18,6 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub(crate) use connection::{ConnectionSide, ConnectionState, NamesManager, NamesScope, RecreatedBy};
 
+use crate::enumeration::known;
 use crate::ids::{ConnectionScope, Guid, TenantId};
 
 pub(crate) use crate::azure::NETWORK_API as API;
@@ -207,9 +208,9 @@ pub(crate) enum Provisioning {
 
 impl From<String> for Provisioning {
     fn from(text: String) -> Self {
-        match text.as_str() {
+        match known(&text, &["Succeeded", "Failed", "Canceled", "Cancelled"]) {
             "" | "Succeeded" => Provisioning::Succeeded,
-            "Failed" | "Canceled" => Provisioning::Failed(text),
+            failed @ ("Failed" | "Canceled" | "Cancelled") => Provisioning::Failed(failed.to_owned()),
             _ => Provisioning::Underway(text),
         }
     }

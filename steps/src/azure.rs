@@ -16,10 +16,13 @@ mod azure_cli;
 mod caller;
 mod certificate;
 mod claims;
+mod cli_faults;
 mod cli_program;
 mod cloud;
 mod created;
 mod credentials;
+mod disallowed;
+mod encoded;
 mod entra;
 mod facts;
 mod forbidden;
@@ -36,12 +39,14 @@ mod pauses;
 pub(crate) mod people;
 mod permission;
 mod proof;
+mod proxy;
 mod reading;
 mod record;
 mod redaction;
 mod refusal;
 #[cfg(test)]
 pub(crate) mod scripted;
+pub(crate) mod secret_text;
 mod shared_reads;
 mod sign_in_record;
 mod sign_in_refusal;
@@ -68,6 +73,7 @@ pub use credentials::{
 pub use graph::Graph;
 pub(crate) use party::Party;
 pub(crate) use permission::{READS_GROUPS, assignable};
+pub use proxy::{PROXY_VARIABLES, Proxy, ProxyError};
 pub(crate) use redaction::{remember as never_show, scrub};
 pub use wire::{InProcess, TransportFault, Wire, WireError};
 

@@ -6,6 +6,7 @@ use twinspan_engine::{FailureClass, StepError};
 
 use crate::avnm::or_default;
 use crate::azure::Graph;
+use crate::enumeration::known;
 use crate::ids::Guid;
 
 /// The requested fields of a user: Graph returns `externalUserState` and `userType` only if they are named.
@@ -94,12 +95,15 @@ impl User {
 
     /// Whether the invitation is not accepted yet.
     pub(crate) fn is_pending(&self) -> bool {
-        self.external_user_state.as_deref() == Some("PendingAcceptance")
+        self.external_user_state
+            .as_deref()
+            .is_some_and(|state| state.eq_ignore_ascii_case("PendingAcceptance"))
     }
 
     /// The state, as Graph names it; `NotInvited` for a user who needed no invitation.
     pub(crate) fn state(&self) -> String {
-        self.external_user_state.clone().unwrap_or_else(|| "NotInvited".to_owned())
+        let state = self.external_user_state.as_deref().unwrap_or("NotInvited");
+        known(state, &["PendingAcceptance", "Accepted"]).to_owned()
     }
 }
 
@@ -239,7 +243,10 @@ mod tests {
         let user = |state: serde_json::Value| -> User {
             serde_json::from_value(json!({ "id": "x", "externalUserState": state })).unwrap()
         };
-        assert!(user(json!("PendingAcceptance")).is_pending());
+        assert!(
+            user(json!("PendingAcceptance")).is_pending() && user(json!("pendingAcceptance")).is_pending()
+        );
+        assert_eq!(user(json!("pendingacceptance")).state(), "PendingAcceptance");
         assert!(!user(json!("Accepted")).is_pending());
         assert_eq!(user(json!(null)).state(), "NotInvited");
     }

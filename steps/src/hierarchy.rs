@@ -56,7 +56,7 @@ pub(crate) struct HierarchyReading {
 impl HierarchyReading {
     /// Whether resources in it can be changed.
     pub(crate) fn usable(&self) -> bool {
-        ["Enabled", "Warned", "PastDue"].contains(&self.state.as_str())
+        ["Enabled", "Warned", "PastDue"].iter().any(|state| self.state.eq_ignore_ascii_case(state))
     }
 
     /// Detects a wrong scope before the first write, by its tenant and by the expected name.

@@ -5,6 +5,7 @@ mod azure;
 mod command_policy;
 mod default_world;
 mod directory;
+mod enumeration;
 mod hand_over;
 mod hierarchy;
 pub mod ids;
@@ -17,8 +18,8 @@ mod tenancy;
 pub use azure::people::who;
 pub use azure::{
     Arm, Azure, AzureCli, Cloud, CloudError, Credential, CredentialError, CredentialKind, CredentialSettings,
-    Credentials, Deletion, Graph, IdentitySettings, InProcess, SecretReader, SecretRef, Service, SignedIn,
-    TransportFault, Wire, WireError,
+    Credentials, Deletion, Graph, IdentitySettings, InProcess, PROXY_VARIABLES, Proxy, ProxyError,
+    SecretReader, SecretRef, Service, SignedIn, TransportFault, Wire, WireError,
 };
 pub use command_policy::CommandPolicy;
 pub use hand_over::{ARM, GRAPH};

@@ -252,7 +252,7 @@ pub(crate) async fn role(arm: &Arm<'_>, scope: &Scope, role: &str) -> Result<Rol
     let read = async { Ok((read_role(arm, scope, role).await?, scope.clone())) };
     let found = arm.shared(about.clone(), Box::pin(read)).await?;
     match &*found {
-        (found, _) if found.properties.role_type == "BuiltInRole" => {
+        (found, _) if found.properties.role_type.eq_ignore_ascii_case("BuiltInRole") => {
             azure.remember(identity, &about, found.clone());
             Ok(found.clone().at(scope))
         }

@@ -17,7 +17,8 @@ pub(super) fn check_of<S: Step>(example: Value, required: Vec<String>) -> ParamC
         Value::Object(example) => example,
         _ => Map::new(),
     };
-    let check = ParamCheck::new(move |given| misfits::<S>(given, &example, &required));
+    let check = ParamCheck::new(move |given| misfits::<S>(given, &example, &required))
+        .with_written_secrets(S::WRITTEN_SECRETS);
     match S::CLASHES {
         Some(clashes) => check.with_joint(move |all| clashes_of::<S>(all, clashes)),
         None => check,

@@ -109,7 +109,7 @@ pub(crate) fn misfit_of(misfit: &ParamMisfit, step: &str, kind: &str) -> Diagnos
 }
 
 /// The innermost existing value on the way to `path`.
-fn written_at<'y>(mut at: &'y Yaml, path: &[String]) -> &'y Yaml {
+pub(super) fn written_at<'y>(mut at: &'y Yaml, path: &[String]) -> &'y Yaml {
     for part in path {
         let next = match &at.value {
             Value::Map(entries) => entries.iter().find(|entry| entry.key == *part).map(|entry| &entry.value),

@@ -5,12 +5,17 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use crate::catalog::KindSpec;
+use serde_json::Value as Json;
+
+use crate::catalog::{KindSpec, Type};
 use crate::diagnostic::Diagnostic;
 use crate::expr::{Expr, SECRET, Template, inputs_of_expr};
+use crate::params::ParamMisfit;
+use crate::reference::has_reference;
 use crate::yaml::{Node as Yaml, Value};
 
 use super::Checker;
+use super::known::written_at;
 
 impl Checker<'_> {
     /// Reports a secret outside of parameters.
@@ -45,7 +50,65 @@ impl Checker<'_> {
                 Some(kind) => format!("`{name}` of `{}` takes no secret", kind.name),
                 None => format!("`{name}` takes no secret"),
             };
+            let before = self.problems.0.len();
             self.secrets_in(template, &node.value, takes, &what);
+            if let Some(kind) = kind
+                && takes
+                && self.problems.0.len() == before
+            {
+                self.written_secrets(kind, name, template, &node.value);
+            }
+        }
+    }
+
+    /// Reports every field that holds a secret and has a text, or a reference to a value that is no secret: both would be stored.
+    fn written_secrets(&mut self, kind: &KindSpec, parameter: &str, template: &Template, written: &Yaml) {
+        for path in kind.check.written_secrets(&self.texts(template)) {
+            let node = written_at(written, &path);
+            let path = std::iter::once(parameter.to_owned()).chain(path).collect();
+            let field = ParamMisfit { path, why: String::new() }.place();
+            let referring = matches!(&node.value, Value::Text(text) if has_reference(text));
+            let (message, label) = match referring {
+                true => {
+                    (format!("`{field}` is a secret, and refers to a value that is none"), "would be stored")
+                }
+                false => (
+                    format!("`{field}` is a secret that is written in the plan"),
+                    "stored, printed and shared",
+                ),
+            };
+            let diagnostic = Diagnostic::error("TS0215", message).at(self.place(&node.span), label).help(
+                "declare an input with `secret: true`, and refer to it as the whole value: `\"${{ inputs.NAME }}\"`",
+            );
+            self.problem(diagnostic);
+        }
+    }
+
+    /// The value of a template with a text in place of each reference that may be a text, and null in place of the others.
+    fn texts(&self, template: &Template) -> Json {
+        match template {
+            Template::Expr(Expr::Literal(value)) => value.clone(),
+            Template::Expr(expr) if self.is_no_text(expr) => Json::Null,
+            Template::Expr(_) => Json::String("${{ }}".to_owned()),
+            Template::Secret(_) => Json::Null,
+            Template::List(items) => items.iter().map(|item| self.texts(item)).collect(),
+            Template::Map(entries) => {
+                entries.iter().map(|(name, entry)| (name.clone(), self.texts(entry))).collect()
+            }
+        }
+    }
+
+    /// Whether the value is surely no text: a condition, or an input of another type.
+    fn is_no_text(&self, expr: &Expr) -> bool {
+        match expr {
+            Expr::And(_) | Expr::Not(_) | Expr::Equal { .. } => true,
+            Expr::Or(all) => all.iter().all(|expr| self.is_no_text(expr)),
+            Expr::Input { name, path } if path.is_empty() => {
+                let input = self.document.inputs.iter().find(|input| input.name.value == *name);
+                // A named type of text, such as a resource id, may name the place of a secret, but holds none.
+                input.is_some_and(|input| !matches!(input.ty, Type::Any | Type::String | Type::List(_)))
+            }
+            _ => false,
         }
     }
 

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use twinspan_engine::{Decision, Difference, Marker, Observed};
 
 use super::or_default;
+use crate::enumeration::known;
 
 /// Properties of one side of a connection. `N`: the fields that identify its counterpart.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -90,7 +91,7 @@ impl Default for ConnectionState {
 
 impl From<String> for ConnectionState {
     fn from(text: String) -> Self {
-        match text.as_str() {
+        match known(&text, &["Connected", "Pending", "Conflict", "Revoked", "Rejected"]) {
             "Connected" => ConnectionState::Connected,
             "Pending" => ConnectionState::Pending,
             "Conflict" => ConnectionState::Conflict,

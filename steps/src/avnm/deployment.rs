@@ -13,6 +13,7 @@ use twinspan_engine::StepError;
 use super::configuration::Configuration;
 use super::{API, or_default, same_path};
 use crate::azure::Arm;
+use crate::enumeration::known;
 
 /// All types of configurations that can be deployed.
 pub(crate) const TYPES: [&str; 4] = ["Connectivity", "SecurityAdmin", "SecurityUser", "Routing"];
@@ -63,7 +64,7 @@ pub(crate) enum Status {
 
 impl From<String> for Status {
     fn from(text: String) -> Self {
-        match text.as_str() {
+        match known(&text, &["Deployed", "Failed"]) {
             "Deployed" => Status::Deployed,
             "Failed" => Status::Failed,
             "" => Status::Unsaid,

@@ -5,6 +5,8 @@ use std::path::Path;
 use azure_core::http::Url;
 use twinspan_encode::sh;
 
+use super::proxy::Proxy;
+
 /// A cloud: the public one, a sovereign one, or one from the operator's configuration (such as the simulator's).
 #[derive(Clone, Debug)]
 pub struct Cloud {
@@ -13,6 +15,7 @@ pub struct Cloud {
     login: Url,
     graph: Url,
     root_certificate: Option<Vec<u8>>,
+    proxy: Option<Proxy>,
 }
 
 /// The service that a request is for.
@@ -94,6 +97,7 @@ impl Cloud {
             login: address("login", login, false)?,
             graph: address("graph", graph, true)?,
             root_certificate: None,
+            proxy: None,
         })
     }
 
@@ -102,6 +106,18 @@ impl Cloud {
     pub fn root_certificate(mut self, pem: Vec<u8>) -> Self {
         self.root_certificate = Some(pem);
         self
+    }
+
+    /// The same cloud, reached through `proxy`: for messages, as the HTTP library chooses the proxy itself.
+    #[must_use]
+    pub fn through(mut self, proxy: Proxy) -> Self {
+        self.proxy = Some(proxy);
+        self
+    }
+
+    /// The proxy through which it is reached.
+    pub(crate) fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref()
     }
 
     /// `public`, `us-government`, `china` or `custom`.

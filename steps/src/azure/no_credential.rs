@@ -12,7 +12,7 @@ use super::cloud::Cloud;
 use super::credentials::{Credential, CredentialError};
 use super::party::Party;
 use super::wire::TransportFault;
-use super::{cli_program, redaction, retry_after};
+use super::{cli_faults, cli_program, redaction, retry_after};
 
 /// The error for `credential = "none"`.
 pub(crate) fn none(cx: &StepCx<'_>, party: Party<'_>) -> StepError {
@@ -100,15 +100,11 @@ pub(crate) fn azure_cli(
             format!("install the Azure CLI (https://aka.ms/azure-cli), then {sign_in}"),
         );
     }
-    let network =
-        ["max retries exceeded", "failed to establish", "connection", "timed out", "name resolution"];
-    if !lower.contains("az login") && network.iter().any(|word| lower.contains(word)) {
-        return StepError::new(
-            FailureClass::Transient,
-            format!("sign-in as {party} through the Azure CLI: {said}"),
-        );
+    let seen = format!("sign-in as {party} through the Azure CLI: {said}");
+    if let Some(error) = cli_faults::error(text, cloud, seen.clone()) {
+        return error;
     }
-    waiting_for(party.you(), format!("sign-in as {party} through the Azure CLI: {said}{asked_as}"), sign_in)
+    waiting_for(party.you(), format!("{seen}{asked_as}"), sign_in)
 }
 
 /// The error if the identity service of the machine, or of the pipeline, returns no token.

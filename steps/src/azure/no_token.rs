@@ -63,7 +63,7 @@ impl Tokens {
         let seen =
             format!("sign-in as {party} at {login}: status {status}, without an error of Entra in the body");
         if status == 407 {
-            return unreachable::proxy_wants_sign_in(seen, login);
+            return unreachable::proxy_wants_sign_in(seen, &self.cloud, login);
         }
         if reply.page {
             return unreachable::page(seen, login);

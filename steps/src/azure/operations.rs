@@ -58,7 +58,10 @@ fn address(headers: &HeaderMap) -> Option<Url> {
 /// The HTTP status for an error code, because an operation returns only the code.
 fn status_of(code: &str) -> u16 {
     match code {
-        "AuthorizationFailed" | "LinkedAuthorizationFailed" | "RequestDisallowedByPolicy" => 403,
+        "AuthorizationFailed"
+        | "LinkedAuthorizationFailed"
+        | "RequestDisallowedByPolicy"
+        | "RequestDisallowedByAzure" => 403,
         "AnotherOperationInProgress"
         | "RetryableError"
         | "ReferencedResourceNotProvisioned"

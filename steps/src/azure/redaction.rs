@@ -7,6 +7,8 @@ use aho_corasick::AhoCorasick;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
+use super::encoded;
+
 /// Replaces removed text.
 const REDACTED: &str = "[redacted]";
 
@@ -198,7 +200,7 @@ fn is_plain(text: &str) -> bool {
 }
 
 /// Length of the shortest secret that is removed.
-const SHORTEST_SECRET: usize = 8;
+pub(super) const SHORTEST_SECRET: usize = 8;
 
 /// Removes `secret` from everything that is stored or shown from now on.
 pub(crate) fn remember(secret: &str) {
@@ -209,16 +211,15 @@ pub(crate) fn remember(secret: &str) {
         .filter(|part| part.len() >= SHORTEST_SECRET && !part.starts_with("-----"));
     let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
     for part in parts {
-        // In URL encoding, too.
-        let encoded = azure_core::http::Url::parse_with_params("x:/", [("s", part)]).ok();
-        let encoded = encoded.and_then(|url| Some(url.query()?.trim_start_matches("s=").to_owned()));
-        for form in [Some(part.to_owned()), encoded].into_iter().flatten() {
+        for form in encoded::forms(part) {
             if !known.secrets.iter().any(|known| known.expose_secret() == form) {
                 known.secrets.push(form.into());
                 known.suspicious = None;
             }
         }
     }
+    // Longer forms first: a shorter one may be a part of a longer one.
+    known.secrets.sort_by_key(|form| std::cmp::Reverse(form.expose_secret().len()));
 }
 
 /// The text without known secrets.
@@ -323,6 +324,16 @@ mod tests {
         assert!(!kept.contains("CANARY") && kept.contains("short"), "{kept}");
         assert_eq!(line("x h4rd+to/guess CANARY~77 y"), "x [redacted] y");
         assert!(!target("/x?echo=h4rd%2Bto%2Fguess+CANARY%7E77").contains("CANARY"));
+        remember("qu\"oted/and CANARY\\78");
+        for repeated in [
+            r#"json: \"qu\\"oted/and CANARY\\78\""#.replace("\\\"", "\""),
+            "qu%22oted%2Fand%20CANARY%5C78".to_owned(),
+            "qu%22oted%2fand+CANARY%5c78".to_owned(),
+            azure_core::base64::encode("qu\"oted/and CANARY\\78"),
+            azure_core::base64::encode("name:qu\"oted/and CANARY\\78"),
+        ] {
+            assert!(scrub(&repeated).contains(REDACTED), "{repeated}");
+        }
     }
 
     #[test]

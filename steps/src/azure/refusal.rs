@@ -19,7 +19,9 @@ use super::grants::{Grant, Grants};
 use super::party::Party;
 use super::permission::{self, Missing};
 use super::words::{Words, is_absent};
-use super::{absence, forbidden, pauses, redaction, references, retry_after, unauthorized, unreachable};
+use super::{
+    absence, disallowed, forbidden, pauses, redaction, references, retry_after, unauthorized, unreachable,
+};
 
 /// Delay after a POST that returned 401.
 const REFUSED_POST: Duration = Duration::from_secs(30);
@@ -105,7 +107,13 @@ fn unspoken(situation: &Situation<'_>, status: u16, headers: &HeaderMap) -> Step
     let seen = seen(situation, &format!("status {status}, without an error of {service} in the body"));
     let class = match status {
         401 => return unauthorized::unauthorized(situation, headers, &Words::default(), seen),
-        407 => return unreachable::proxy_wants_sign_in(seen, situation.cloud.host(situation.service)),
+        407 => {
+            return unreachable::proxy_wants_sign_in(
+                seen,
+                situation.cloud,
+                situation.cloud.host(situation.service),
+            );
+        }
         429 => FailureClass::Throttled,
         412 => FailureClass::ConflictRetryable,
         _ => FailureClass::Transient,
@@ -137,6 +145,9 @@ fn spoken(
     let tenant = situation.sender.party.tenant;
     let new = |class| StepError::new(class, seen.clone());
     let subscription = segment_after(situation.path, "subscriptions").unwrap_or("SUBSCRIPTION");
+    if status == 403 && unauthorized::wants_claims(headers) {
+        return unauthorized::unauthorized(situation, headers, words, seen);
+    }
     if let Some(error) = forbidden::refused(situation, status, words, &seen) {
         return error;
     }
@@ -149,7 +160,7 @@ fn spoken(
         (408 | 500.., _) => new(FailureClass::Transient),
         (401, _) => unauthorized::unauthorized(situation, headers, words, seen),
         (_, "RequestDisallowedByPolicy" | "RequestDisallowedByAzure") => {
-            new(FailureClass::Policy).hint(policy(words, tenant, situation.path))
+            disallowed::error(situation, headers, words, seen)
         }
         (_, "ScopeLocked") => new(FailureClass::Policy).hint(format!(
             "a lock prevents this: `az lock list --subscription {subscription}` shows it, and its owner in tenant {tenant} can remove it"
@@ -283,18 +294,6 @@ fn spoken(
         _ => new(FailureClass::PlanWrong)
             .hint(format!("{} refuses the request; check the step's parameters", situation.service.name())),
     }
-}
-
-/// The policy that forbids the request, and how to exempt this one resource.
-fn policy(words: &Words, tenant: &str, path: &str) -> String {
-    let named = words.policy.as_ref().map(|(name, _)| format!(" ({name})")).unwrap_or_default();
-    let assignment = words.policy.as_ref().map_or("ASSIGNMENT", |(_, id)| id.as_str());
-    format!(
-        "an Azure Policy of tenant {tenant} forbids this{named}; its owner can exempt {path}: az policy exemption create --name \
-         twinspan --exemption-category Waiver --policy-assignment {} --scope {}",
-        sh::word(assignment),
-        sh::word(&permission::enclosing(path))
-    )
 }
 
 /// Whether a name needs no quotes in a command.

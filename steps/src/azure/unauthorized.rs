@@ -20,7 +20,24 @@ pub(super) fn is_stale_token(headers: &HeaderMap) -> bool {
     !asks_for_claims(challenge(headers).unwrap_or_default())
 }
 
-/// Classifies a 401.
+/// Whether the response has a claims challenge: only another sign-in resolves the refusal, whatever the status.
+pub(super) fn wants_claims(headers: &HeaderMap) -> bool {
+    asks_for_claims(challenge(headers).unwrap_or_default())
+}
+
+/// The error for a refusal whose text asks for a second factor.
+pub(super) fn second_factor(
+    situation: &Situation<'_>,
+    headers: &HeaderMap,
+    words: &Words,
+    seen: String,
+) -> StepError {
+    let sender = blamed(situation, &words.message).first().copied().unwrap_or(&situation.sender);
+    let claims = challenge(headers).and_then(claims_in);
+    too_weak(situation, sender, claims.as_deref(), seen)
+}
+
+/// Classifies a 401, or another refusal with a claims challenge.
 pub(super) fn unauthorized(
     situation: &Situation<'_>,
     headers: &HeaderMap,
@@ -96,13 +113,18 @@ fn too_weak(situation: &Situation<'_>, sender: &Sender<'_>, claims: Option<&str>
     let party = sender.party;
     let tenant = party.tenant;
     let log = format!("the Entra administrator of tenant {tenant}: sign-in log");
+    let reason = match claims {
+        Some(_) => "claims challenge",
+        None => "multifactor authentication",
+    };
     if sender.is_person_of_cli() {
         let command = sender.sign_in(situation, claims);
+        let needs = claims.map_or("", |_| "; --claims-challenge needs Azure CLI 2.76 or newer");
         return StepError::new(FailureClass::NeedsPerson, seen).hint(command.clone()).wait(
-            Wait::new(WaitKind::Person, "a stronger sign-in is required (claims challenge)")
+            Wait::new(WaitKind::Person, format!("a stronger sign-in is required ({reason})"))
                 .who(party.you())
                 .action(command)
-                .otherwise(format!("{log}; --claims-challenge needs Azure CLI 2.76 or newer")),
+                .otherwise(format!("{log}{needs}")),
         );
     }
     let application =
@@ -114,7 +136,7 @@ fn too_weak(situation: &Situation<'_>, sender: &Sender<'_>, claims: Option<&str>
     StepError::new(FailureClass::NeedsPerson, seen).hint(action.clone()).wait(
         Wait::new(
             WaitKind::Person,
-            format!("a stronger sign-in is required of {}, who signs in as {application} (claims challenge)", party.person()),
+            format!("a stronger sign-in is required of {}, who signs in as {application} ({reason})", party.person()),
         )
         .who(format!("an Entra administrator of tenant {tenant}"))
         .action(action)

@@ -7,17 +7,27 @@ use super::cloud::Cloud;
 use super::wire::TransportFault;
 
 /// The cause of such a fault, and what resolves it.
-struct Definite {
-    what: String,
-    action: String,
+pub(super) struct Definite {
+    pub(super) what: String,
+    pub(super) action: String,
 }
 
-/// The error of a request, or of a sign-in, without a response from `host`. `seen`: the request and its identity.
+/// The error of a request, or of a sign-in, without a response from `host`, which may be an address. `seen`: the request and its
+/// identity.
 pub(super) fn error(seen: String, fault: &TransportFault, cloud: &Cloud, host: &str) -> StepError {
-    match definite(fault, cloud, host) {
-        Some(definite) => waiting(seen, definite),
-        None => StepError::new(FailureClass::Transient, seen).hint(TransportFault::advice(host)),
+    let host = without_scheme(host);
+    if let Some(definite) = definite(fault, cloud, host) {
+        return waiting(seen, definite);
     }
+    if is_of_proxy(fault) {
+        let proxy = proxy_of(cloud);
+        return StepError::new(
+            FailureClass::Transient,
+            format!("{seen}; the connection goes through {proxy}"),
+        )
+        .hint(TransportFault::advice(&proxy));
+    }
+    StepError::new(FailureClass::Transient, seen).hint(TransportFault::advice(host))
 }
 
 /// The error if the sign-in of `host` returned an HTML page: the network requires a sign-in, or a proxy responded.
@@ -32,6 +42,7 @@ pub(super) fn page_for_resource(seen: &str, host: &str) -> StepError {
 }
 
 fn of_page(host: &str) -> Definite {
+    let host = without_scheme(host);
     let what = format!(
         "a web page was returned instead of a response of {host}: the network of this machine requires a sign-in, or a proxy intercepts the request"
     );
@@ -39,6 +50,12 @@ fn of_page(host: &str) -> Definite {
         "open https://{host} in a browser on this machine, sign in to the network, or set HTTPS_PROXY; then twinspan resume"
     );
     Definite { what, action }
+}
+
+/// Host and port of an address: callers have one or the other.
+fn without_scheme(address: &str) -> &str {
+    let host = address.split_once("://").map_or(address, |(_, host)| host);
+    host.trim_end_matches('/')
 }
 
 /// Whether a body is an HTML page.
@@ -52,20 +69,44 @@ pub(super) fn is_page(content_type: Option<&str>, body: &[u8]) -> bool {
 }
 
 /// The error for a 407: a proxy responded in place of the host.
-pub(super) fn proxy_wants_sign_in(seen: String, host: &str) -> StepError {
-    waiting(seen, proxy(host))
+pub(super) fn proxy_wants_sign_in(seen: String, cloud: &Cloud, host: &str) -> StepError {
+    waiting(seen, proxy_sign_in(&proxy_of(cloud), without_scheme(host)))
 }
 
-fn waiting(seen: String, definite: Definite) -> StepError {
+/// The error for a fault of this machine or its network that only a person resolves.
+pub(super) fn waiting(seen: String, definite: Definite) -> StepError {
     let Definite { what, action } = definite;
     let wait = Wait::new(WaitKind::Person, what).who("you, on this machine").action(action.clone());
     StepError::new(FailureClass::NeedsPerson, seen).hint(action).wait(wait)
 }
 
-fn proxy(host: &str) -> Definite {
+/// The proxy in messages.
+fn proxy_of(cloud: &Cloud) -> String {
+    cloud.proxy().map_or_else(|| "the proxy of this machine".to_owned(), ToString::to_string)
+}
+
+/// Whether the fault is one of the connection to the proxy, or of the proxy itself.
+fn is_of_proxy(fault: &TransportFault) -> bool {
+    matches!(fault, TransportFault::Refused(reason) if reason.contains("tunnel error"))
+}
+
+/// A proxy that requires a name and password.
+pub(super) fn proxy_sign_in(proxy: &str, host: &str) -> Definite {
     Definite {
-        what: format!("the proxy between this machine and {host} requires a name and password (407)"),
+        what: format!("{proxy}, between this machine and {host}, requires a name and password (407)"),
         action: "export HTTPS_PROXY=http://NAME:PASSWORD@PROXY:PORT (or have the proxy let this machine through); then twinspan resume".to_owned(),
+    }
+}
+
+/// A proxy that does not connect to the host.
+pub(super) fn proxy_refuses(proxy: &str, host: &str) -> Definite {
+    let name = host.split_once(':').map_or(host, |(name, _)| name);
+    Definite {
+        what: format!("{proxy} refuses to connect to {host}"),
+        action: format!(
+            "have the administrator of the proxy permit {host}, or, if this machine reaches it directly, export NO_PROXY={name}; then \
+             twinspan resume"
+        ),
     }
 }
 
@@ -74,8 +115,22 @@ fn definite(fault: &TransportFault, cloud: &Cloud, host: &str) -> Option<Definit
     let reason = reason.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
     if says(&["proxy auth", "407"]) {
-        return Some(proxy(host));
+        return Some(proxy_sign_in(&proxy_of(cloud), host));
     }
+    if says(&["unsupported scheme", "socks"]) {
+        return Some(Definite {
+            what: format!("{} cannot be used: twinspan connects through http:// and https:// proxies", proxy_of(cloud)),
+            action: "export HTTPS_PROXY=http://PROXY:PORT, or unset it if this machine reaches Azure directly; then twinspan resume"
+                .to_owned(),
+        });
+    }
+    // The HTTP library does not tell the status of the proxy's response. A wait is checked again by itself, so a proxy that
+    // recovers ends it, too.
+    if says(&["tunnel error: unsuccessful"]) {
+        return Some(proxy_refuses(&proxy_of(cloud), host));
+    }
+    let proxy = is_of_proxy(fault).then(|| proxy_of(cloud));
+    let host = proxy.as_deref().unwrap_or(host);
     if says(&["certificate"]) {
         let what = format!("the certificate of {host} is not trusted here ({})", fault.reason());
         let action = if says(&["expired", "notvalidyet", "not valid yet"]) {
@@ -92,6 +147,7 @@ fn definite(fault: &TransportFault, cloud: &Cloud, host: &str) -> Option<Definit
     }
     // In other clouds, a name that is not found may be a transient network fault.
     if cloud.name() == "custom"
+        && proxy.is_none()
         && says(&[
             "name or service not known",
             "no such host",
@@ -111,6 +167,7 @@ fn definite(fault: &TransportFault, cloud: &Cloud, host: &str) -> Option<Definit
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::azure::proxy::Proxy;
 
     fn error_of(reason: &str, cloud: &str) -> StepError {
         let cloud = match cloud {
@@ -120,7 +177,49 @@ mod tests {
             }
             name => Cloud::named(name).unwrap(),
         };
-        error("GET x".to_owned(), &TransportFault::Refused(reason.to_owned()), &cloud, "arm.example")
+        let cloud =
+            cloud.through(Proxy::parse("HTTPS_PROXY", "http://me:hunter2@proxy.example:3128").unwrap());
+        error("GET x".to_owned(), &TransportFault::Refused(reason.to_owned()), &cloud, "https://arm.example")
+    }
+
+    #[test]
+    fn a_fault_of_the_proxy_names_the_proxy_and_the_setting() {
+        let proxy = "the proxy http://proxy.example:3128 (HTTPS_PROXY)";
+        for (reason, wanted) in [
+            ("client error (Connect): tunnel error: unsuccessful", "NO_PROXY=arm.example;"),
+            ("tunnel error: proxy authorization required", "NAME:PASSWORD@PROXY:PORT"),
+            (
+                "tunnel error: failed to create underlying connection: unsupported scheme socks5",
+                "HTTPS_PROXY=http://",
+            ),
+            (
+                "tunnel error: failed to create underlying connection: invalid peer certificate: UnknownIssuer",
+                "root_certificate",
+            ),
+        ] {
+            let error = error_of(reason, "public");
+            assert_eq!(error.class, FailureClass::NeedsPerson, "{reason}");
+            let wait = error.wait.unwrap();
+            assert!(wait.what.contains(proxy) && !wait.what.contains("hunter2"), "{wait:?}");
+            assert!(wait.action.unwrap().contains(wanted), "{reason}");
+        }
+        for reason in [
+            "tunnel error: failed to create underlying connection: tcp connect error: Connection refused (os error 111)",
+            "tunnel error: failed to create underlying connection: dns error: Name or service not known",
+            "tunnel error: unexpected end of file",
+        ] {
+            let error = error_of(reason, "custom");
+            assert_eq!(error.class, FailureClass::Transient, "{reason}");
+            assert!(error.message.contains(proxy) && error.hint.unwrap().contains(proxy), "{reason}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_opened_with_one_scheme() {
+        for host in ["https://login.example:8443/", "login.example:8443"] {
+            let action = page("x".to_owned(), host).wait.unwrap().action.unwrap();
+            assert!(action.starts_with("open https://login.example:8443 in a browser"), "{action}");
+        }
     }
 
     #[test]

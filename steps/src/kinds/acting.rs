@@ -76,6 +76,7 @@ impl<S: Step> Step for Acting<S> {
     const READ_ONLY_PARAMS: &'static [&'static str] = S::READ_ONLY_PARAMS;
     const VOLATILE_OUTPUTS: &'static [&'static str] = S::VOLATILE_OUTPUTS;
     const SECRETS: &'static [&'static str] = S::SECRETS;
+    const WRITTEN_SECRETS: fn(&Value) -> Vec<Vec<String>> = S::WRITTEN_SECRETS;
     const GUARDS: Option<&'static str> = S::GUARDS;
 
     type Params = S::Params;

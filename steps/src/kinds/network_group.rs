@@ -16,6 +16,7 @@ use crate::avnm::{API, Body, Group as Wire, Provisioning};
 use crate::azure::Azure;
 use crate::azure::people;
 use crate::default_world;
+use crate::enumeration::known;
 use crate::hand_over;
 use crate::ids::{Description, FoundName, NetworkGroups, NetworkManagers, ResourceId, ResourceName};
 use crate::kinds::{reads_and_changes, removing, undoing};
@@ -126,7 +127,7 @@ impl Params {
         let member_type = if found.member_type.is_empty() {
             MemberType::default().as_str().to_owned()
         } else {
-            found.member_type
+            known(&found.member_type, &["VirtualNetwork", "Subnet"]).to_owned()
         };
         let same = member_type.eq_ignore_ascii_case(self.member_type.as_str());
         let output = Output { id: self.id()?, name: FoundName::from(&self.name), member_type };

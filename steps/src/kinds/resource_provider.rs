@@ -19,6 +19,7 @@ use twinspan_engine::{
 use crate::avnm::{self, ConnectionSide, Found, NamesManager, or_default};
 use crate::azure::{Arm, Azure};
 use crate::default_world;
+use crate::enumeration::known;
 use crate::hand_over;
 use crate::ids::ConnectionScope;
 
@@ -74,6 +75,7 @@ impl Params {
     }
 
     fn observed(&self, state: &str) -> Observed<Output> {
+        let state = known(state, &["Registered", "Registering", "Unregistering"]);
         match state {
             "Registered" => self.present(state),
             "Registering" | "Unregistering" => {
@@ -230,7 +232,7 @@ mod tests {
     #[tokio::test]
     async fn a_subscription_says_how_far_it_is() {
         let bench = Bench::new();
-        for state in ["NotRegistered", "Registering", "Registered"] {
+        for state in ["NotRegistered", "registering", "REGISTERED"] {
             bench
                 .script
                 .answer(200, &json!({ "namespace": "Microsoft.Network", "registrationState": state }));

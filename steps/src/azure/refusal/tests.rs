@@ -168,6 +168,14 @@ const ROWS: &[Row] = &[
     ),
     (403, "RequestDisallowedByPolicy", "Disallowed.", Policy, NotDone, "Azure Policy"),
     (
+        403,
+        "RequestDisallowedByAzure",
+        "The region is restricted.",
+        Policy,
+        NotDone,
+        "Azure itself restricts this",
+    ),
+    (
         404,
         "SubscriptionNotFound",
         "The subscription 's-1' could not be found.",
@@ -531,4 +539,30 @@ fn details_are_told_once_and_tokens_never() {
         "{}",
         failure.message
     );
+}
+
+#[test]
+fn a_person_without_a_second_factor_signs_in_again_whatever_the_status() {
+    let person = Credential::AzureCli { config_dir: None };
+    let body = error_body("RequestDisallowedByAzure", "MFA is required.");
+    let challenge = ("www-authenticate", "Bearer error=\"insufficient_claims\", claims=\"eyJhIjoxfQ\"");
+    for (headers, code, command, otherwise) in [
+        (&[][..], "RequestDisallowedByAzure", "az login --tenant", "sign-in log"),
+        (&[challenge][..], "RequestDisallowedByAzure", "--claims-challenge eyJhIjoxfQ==", "2.76"),
+        (&[challenge][..], "Forbidden", "--claims-challenge eyJhIjoxfQ==", "2.76"),
+    ] {
+        let body = if code == "Forbidden" { error_body(code, "No.") } else { body.clone() };
+        let error = classed_for(&person, false, true, false, 403, headers, &body);
+        assert_eq!((error.class, error.certainty), (NeedsPerson, NotDone), "{code}");
+        let wait = error.wait.unwrap();
+        assert!(wait.what.starts_with("a stronger sign-in is required ("), "{wait:?}");
+        assert!(wait.action.unwrap().contains(command), "{code}");
+        assert!(wait.otherwise.unwrap().contains(otherwise), "{code}");
+    }
+    for code in ["RequestDisallowedByAzure", "RequestDisallowedByPolicy"] {
+        let body = error_body(code, "Users must authenticate with multi-factor authentication.");
+        let error = classed(true, false, 403, &[], &body);
+        assert_eq!((error.class, error.certainty), (NeedsPerson, NotDone), "{code}");
+        assert!(error.hint.unwrap().starts_with("open the sign-ins of application app-1"), "{code}");
+    }
 }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use twinspan_engine::{Clash, Ensure, Misfit};
 
 use super::Params;
+use super::paths::written_secrets;
 use super::secrets::reference;
 use crate::azure::merging::field;
 use crate::ids::{ResourceId, is_plain_name, not_a_manager_name};
@@ -41,6 +42,11 @@ pub(super) fn misfits(params: &Params, ensure: Ensure) -> Vec<Misfit> {
             );
             all.push(Misfit::new(&["write_only", "body"], why).within(position));
         }
+    }
+    // Plans are stored in the journal, printed and shared.
+    for place in written_secrets(&Value::Object(params.body.clone())) {
+        let why = "it is a secret written as text: declare an input with `secret: true` and refer to it as the whole value";
+        all.push(place.into_iter().fold(Misfit::new(&["body"], why), Misfit::within));
     }
     if ensure == Ensure::Absent {
         return all;

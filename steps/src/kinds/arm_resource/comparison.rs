@@ -50,7 +50,7 @@ fn compare(
     all: &mut Vec<Difference>,
 ) {
     // A secret is written and never read back, and is never shown.
-    let secret = reference(wanted).is_some() || place.last().is_some_and(|name| is_secret(name));
+    let secret = reference(wanted).is_some() || place.last().is_some_and(|name| is_secret(name, wanted));
     if secret || except.paths.iter().any(|path| path.names(place)) {
         return;
     }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::secrets::reference;
 use crate::azure::merging::field;
+use crate::azure::secret_text;
 use crate::ids::NotValid;
 
 /// A path into a body: `/properties/sharedKey`; `*` is every item of a list.
@@ -86,68 +87,92 @@ impl Path {
     }
 }
 
-/// Whether a field of this name holds a secret, which Azure accepts and does not return.
-pub(super) fn is_secret(name: &str) -> bool {
-    const NAMES: [&str; 22] = [
-        "sharedkey",
-        "presharedkey",
-        "psk",
-        "password",
-        "adminpassword",
-        "administratorloginpassword",
-        "pwd",
-        "passphrase",
-        "clientsecret",
-        "secret",
-        "secretvalue",
-        "connectionstring",
-        "primarykey",
-        "secondarykey",
-        "accesskey",
-        "accountkey",
-        "apikey",
-        "privatekey",
-        "sastoken",
-        "sharedaccesskey",
-        "authorizationkey",
-        "radiusserversecret",
-    ];
-    let name: String =
-        name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    NAMES.contains(&name.as_str())
-        || name.ends_with("password")
-        || name.ends_with("secret")
-        || name.ends_with("connectionstring")
-}
-
 /// Whether an object has the form in which inputs refer to a secret.
 fn refers(fields: &Map<String, Value>) -> bool {
     fields.keys().any(|name| ["env", "file", "command"].contains(&name.as_str()))
 }
 
-/// The first path in `body` at which a secret is written as text.
-pub(super) fn written_secret(body: &Map<String, Value>) -> Option<String> {
-    fn find(value: &Value, place: &str) -> Option<String> {
-        match value {
-            Value::Object(fields) => fields.iter().find_map(|(name, value)| {
-                let place = format!("{place}/{name}");
-                match value {
-                    value if reference(value).is_some() => None,
-                    Value::String(text) if !text.is_empty() && is_secret(name) => Some(place),
-                    // A reference outside `$secret` would be sent to Azure as it is.
-                    Value::Object(fields) if fields.len() == 1 && is_secret(name) && refers(fields) => {
-                        Some(place)
-                    }
-                    value => find(value, &place),
-                }
-            }),
-            Value::Array(items) => {
-                items.iter().enumerate().find_map(|(at, item)| find(item, &format!("{place}/{at}")))
+/// What is known of a value from the names around it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expected {
+    /// Nothing.
+    Anything,
+    /// A secret, if it is a text or a list of texts.
+    Secret,
+    /// Secrets only: every text at any depth.
+    Secrets,
+}
+
+/// The path of every secret in `body` that is written as text.
+pub(super) fn written_secrets(body: &Value) -> Vec<Vec<String>> {
+    let mut all = Vec::new();
+    find(body, &mut Vec::new(), Expected::Anything, &mut all);
+    all
+}
+
+fn find(value: &Value, place: &mut Vec<String>, expected: Expected, all: &mut Vec<Vec<String>>) {
+    match value {
+        value if reference(value).is_some() => {}
+        Value::String(text) => {
+            let by_name = expected != Expected::Anything && !text.is_empty() && !secret_text::refers(text);
+            if by_name || secret_text::is_value(text) {
+                all.push(place.clone());
             }
-            _ => None,
         }
+        // A reference outside `$secret` would be sent to Azure as it is.
+        Value::Object(fields) if expected != Expected::Anything && fields.len() == 1 && refers(fields) => {
+            all.push(place.clone());
+        }
+        Value::Object(fields) => {
+            let named = fields.iter().any(|(name, value)| {
+                let names = ["name", "key"].iter().any(|word| name.eq_ignore_ascii_case(word));
+                names && value.as_str().is_some_and(secret_text::is_name)
+            });
+            for (name, value) in fields {
+                // `{ name: adminPassword, value: … }`, and `adminPassword: { value: … }` of a deployment.
+                let holds = ["value", "defaultValue"].iter().any(|word| name.eq_ignore_ascii_case(word));
+                let expected = match expected {
+                    Expected::Secrets => Expected::Secrets,
+                    _ if same_words(name, "protectedsettings") => Expected::Secrets,
+                    _ if secret_text::is_name(name) => Expected::Secret,
+                    Expected::Secret if holds => Expected::Secret,
+                    _ if named && holds => Expected::Secret,
+                    _ => Expected::Anything,
+                };
+                place.push(name.clone());
+                find(value, place, expected, all);
+                place.pop();
+            }
+        }
+        Value::Array(items) => {
+            for (at, item) in items.iter().enumerate() {
+                place.push(at.to_string());
+                find(item, place, expected, all);
+                place.pop();
+            }
+        }
+        _ => {}
     }
-    find(&Value::Object(body.clone()), "")
+}
+
+/// Whether the field `name` is written and never compared, because `wanted` is a secret by the field's name.
+pub(super) fn is_secret(name: &str, wanted: &Value) -> bool {
+    match wanted {
+        Value::String(_) => secret_text::is_name(name),
+        Value::Array(items) => {
+            !items.is_empty() && items.iter().all(Value::is_string) && secret_text::is_name(name)
+        }
+        Value::Object(fields) => {
+            same_words(name, "protectedsettings")
+                || fields.len() == 1 && refers(fields) && secret_text::is_name(name)
+        }
+        _ => false,
+    }
+}
+
+/// Whether a name consists of these words, without separators and in lower case.
+fn same_words(name: &str, words: &str) -> bool {
+    name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().eq_ignore_ascii_case(words)
 }
 
 #[cfg(test)]
@@ -179,26 +204,52 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_is_written_out_is_found_by_its_name() {
-        for (body, place) in [
-            (json!({ "properties": { "sharedKey": "abc" } }), Some("/properties/sharedKey")),
+    fn every_secret_that_is_written_as_text_is_found_at_its_place() {
+        for (body, places) in [
+            (json!({ "properties": { "sharedKey": "abc" } }), vec!["/properties/sharedKey"]),
             (
-                json!({ "properties": { "osProfile": { "adminPassword": "abc" } } }),
-                Some("/properties/osProfile/adminPassword"),
+                json!({ "properties": { "osProfile": { "adminPassword": "abc" }, "token": "x", "list": [{}, { "client_secret": "y" }] } }),
+                vec![
+                    "/properties/osProfile/adminPassword",
+                    "/properties/token",
+                    "/properties/list/1/client_secret",
+                ],
             ),
-            (json!({ "l": [{}, { "client_secret": "abc" }] }), Some("/l/1/client_secret")),
+            (json!({ "properties": { "sharedKey": { "$secret": { "env": "PSK" } } } }), vec![]),
+            (json!({ "properties": { "sharedKey": { "env": "PSK" } } }), vec!["/properties/sharedKey"]),
             (
-                json!({ "properties": { "storageConnectionString": "abc" } }),
-                Some("/properties/storageConnectionString"),
+                json!({ "properties": { "sharedKey": "", "secretUri": "https://vault", "passwordPolicy": "x", "keyVaultId": "y",
+                    "password": true, "token": 5, "secret": null, "clientSecret": "/subscriptions/x/y" } }),
+                vec![],
             ),
-            (json!({ "properties": { "sharedKey": { "$secret": { "env": "PSK" } } } }), None),
-            (json!({ "properties": { "sharedKey": { "env": "PSK" } } }), Some("/properties/sharedKey")),
+            (json!({ "a": [{ "name": "adminPassword", "value": "P4ss" }] }), vec!["/a/0/value"]),
             (
-                json!({ "properties": { "sharedKey": "", "secretUri": "https://vault", "passwordPolicy": "x", "keyVaultId": "y" } }),
-                None,
+                json!({ "a": [{ "Key": "AzureWebJobsStorage", "Value": "x" }, { "name": "x", "value": "y" }] }),
+                vec!["/a/0/Value"],
             ),
+            (
+                json!({ "a": [{ "name": "DB_PASSWORD", "value": "@Microsoft.KeyVault(SecretUri=x)" }] }),
+                vec![],
+            ),
+            (
+                json!({ "parameters": { "adminPassword": { "value": "x" }, "size": { "value": "y" } } }),
+                vec!["/parameters/adminPassword/value"],
+            ),
+            (
+                json!({ "parameters": { "adminPassword": { "type": "secureString", "reference": { "keyVault": { "id": "/subscriptions/x" }, "secretName": "s" } } } }),
+                vec![],
+            ),
+            (json!({ "secrets": [{ "name": "a", "value": "b" }] }), vec!["/secrets/0/value"]),
+            (json!({ "accessKeys": ["a", "b"] }), vec!["/accessKeys/0", "/accessKeys/1"]),
+            (
+                json!({ "protectedSettings": { "commandToExecute": "run x", "n": 1, "deep": { "a": ["b"] } } }),
+                vec!["/protectedSettings/commandToExecute", "/protectedSettings/deep/a/0"],
+            ),
+            (json!({ "x": "https://s.blob.core.windows.net/c?sig=abc" }), vec!["/x"]),
         ] {
-            assert_eq!(written_secret(body.as_object().unwrap()).as_deref(), place, "{body}");
+            let found: Vec<String> =
+                written_secrets(&body).iter().map(|place| format!("/{}", place.join("/"))).collect();
+            assert_eq!(found, places, "{body}");
         }
     }
 }
