@@ -30,6 +30,7 @@ mod identity;
 mod ids;
 mod job;
 mod journal;
+mod kind_meta;
 mod observation;
 mod perform;
 mod permission;
@@ -77,6 +78,7 @@ pub use journal::{
     Acceptance, CutPoint, CutPoints, Durability, Examination, JournalReport, LEASE, Mode, Opening, Remarks,
     Sharing, Transcript, Wider, belongs_to_another, examine as examine_journal, recover as recover_journal,
 };
+pub use kind_meta::{DeleteDelay, KindMeta, WriteMeta};
 pub use observation::{Applied, Evidence, Guarded, Marker, Observed, Phase, ReadProof, Readiness, Undone};
 pub use perform::{Performer, panic_becomes_failure};
 pub use permission::Permission;
@@ -91,7 +93,7 @@ pub use state::{
     Absence, BlockState, Control, Counts, Direction, Goal, HaltedBlock, IllegalTransition, ItemKind,
     ItemView, OpenWait, Pause, Proof, RunState, RunStatus, Stated, StepState, Verified, Waiting, fold,
 };
-pub use step::{Compare, DeleteDelay, Misfit, Step, StepCx};
+pub use step::{Compare, Misfit, Step, StepCx};
 pub use twinspan_plans::expr::SECRET;
 pub use twinspan_plans::{Clash, Digest, EffectClass, Ensure, Identities, parse_duration};
 pub use wait::{Approvers, Wait, WaitKind};

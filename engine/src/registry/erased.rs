@@ -93,7 +93,7 @@ impl<S: Step> DynStep for S {
             let found = decode::<S::Output>(found).map_err(|(place, what)| {
                 StepError::new(
                     FailureClass::Bug,
-                    format!("output{place} of {} is not readable: {what}", S::KIND),
+                    format!("output{place} of {} is not readable: {what}", S::META.name),
                 )
             })?;
             Ok(Seen::Undone(Step::undo(self, cx, &params, &found).await?))
@@ -123,8 +123,8 @@ impl<S: Step> DynStep for S {
 
 fn decode_params<S: Step>(params: &Value) -> Result<S::Params, StepError> {
     decode::<S::Params>(params).map_err(|(place, what)| {
-        StepError::plan_wrong(format!("with{place} of {}: {what}", S::KIND))
-            .hint(format!("`twinspan steps {}` lists the parameters", S::KIND))
+        StepError::plan_wrong(format!("with{place} of {}: {what}", S::META.name))
+            .hint(format!("`twinspan steps {}` lists the parameters", S::META.name))
     })
 }
 
@@ -133,8 +133,8 @@ fn fit<S: Step>(params: &S::Params, cx: &StepCx<'_>) -> Result<(), StepError> {
     let Some(misfit) = S::misfits(params, cx.ensure).into_iter().next() else { return Ok(()) };
     let place: String = misfit.about.iter().take(1).map(|name| format!(".{name}")).collect();
     let place = misfit.within.iter().fold(place, |place, part| format!("{place}.{part}"));
-    Err(StepError::plan_wrong(format!("with{place} of {}: {}", S::KIND, misfit.why))
-        .hint(format!("`twinspan steps {}` lists the parameters", S::KIND)))
+    Err(StepError::plan_wrong(format!("with{place} of {}: {}", S::META.name, misfit.why))
+        .hint(format!("`twinspan steps {}` lists the parameters", S::META.name)))
 }
 
 /// Deserializes a value; on failure returns the path to the wrong place, and why.
@@ -167,7 +167,10 @@ fn decode<T: DeserializeOwned>(value: &Value) -> Result<T, (String, String)> {
 fn erase<S: Step>(observed: Observed<S::Output>) -> Result<Observed<Value>, StepError> {
     let plain = |output: S::Output| {
         serde_json::to_value(output).map_err(|error| {
-            StepError::new(FailureClass::Bug, format!("output of {} cannot be written: {error}", S::KIND))
+            StepError::new(
+                FailureClass::Bug,
+                format!("output of {} cannot be written: {error}", S::META.name),
+            )
         })
     };
     Ok(match observed {

@@ -1,13 +1,11 @@
 //! `approval`: a barrier that a named person opens.
 
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_encode::sh;
 use twinspan_engine::{
-    Act, Applied, Approvers, Back, ClaimKey, EffectClass, HandOver, Identities, Marker, Observed, Step,
-    StepCx, StepError, Task, Undone, Wait,
+    Act, Applied, Approvers, Back, ClaimKey, HandOver, Identities, KindMeta, Marker, Observed, Step, StepCx,
+    StepError, Task, Undone, Wait,
 };
 
 use crate::azure::people;
@@ -74,13 +72,11 @@ fn wait(cx: &StepCx<'_>, params: &Params) -> Wait {
 }
 
 impl Step for Approval {
-    const KIND: &'static str = "approval";
-    const SUMMARY: &'static str = "Wait until a named person approves";
-    const EFFECT: EffectClass = EffectClass::Read;
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
-    const IDENTITIES: Identities = Identities::None;
-    const GATE: bool = true;
+    const META: KindMeta = KindMeta {
+        identities: Identities::None,
+        gate: true,
+        ..KindMeta::reads("approval", "Wait until a named person approves")
+    };
 
     type Params = Params;
     type Output = Output;
@@ -113,7 +109,7 @@ impl Step for Approval {
     }
 
     async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
-        Err(people::never_writes(Self::KIND))
+        Err(people::never_writes(Self::META.name))
     }
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {

@@ -3,12 +3,11 @@
 mod gone;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, Difference, EffectClass, Identities, Identity, Marker, Observed, Permission,
+    Applied, ClaimKey, Decision, Difference, Identities, Identity, KindMeta, Marker, Observed, Permission,
     Step, StepCx, StepError, Undone, Wait,
 };
 
@@ -245,16 +244,17 @@ impl ConnectionStatus {
 }
 
 impl Step for ConnectionStatus {
-    const KIND: &'static str = "avnm.connection-status";
-    const SUMMARY: &'static str = "Verify that a cross-tenant connection is Connected on both sides, or gone";
-    const EFFECT: EffectClass = EffectClass::Read;
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
-    const IDENTITIES: Identities = Identities::Several;
-    const EXACTLY_ONE_OF: &'static [&'static [&'static str]] = &[
-        &["scope_connection", "network_manager_connection"],
-        &["network_manager", "tenant", "scope", "expect"],
-    ];
+    const META: KindMeta = KindMeta {
+        identities: Identities::Several,
+        exactly_one_of: &[
+            &["scope_connection", "network_manager_connection"],
+            &["network_manager", "tenant", "scope", "expect"],
+        ],
+        ..KindMeta::reads(
+            "avnm.connection-status",
+            "Verify that a cross-tenant connection is Connected on both sides, or gone",
+        )
+    };
 
     type Params = Params;
     type Output = Output;
@@ -309,7 +309,7 @@ impl Step for ConnectionStatus {
     }
 
     async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
-        Err(people::never_writes(Self::KIND))
+        Err(people::never_writes(Self::META.name))
     }
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {

@@ -12,8 +12,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Act, Applied, ClaimKey, Difference, EffectClass, Ensure, HandOver, Identity, Marker, Misfit, Observed,
-    Permission, Readiness, Step, StepCx, StepError, Task, Undone, Wait, WaitKind,
+    Act, Applied, ClaimKey, Difference, EffectClass, Ensure, HandOver, Identity, KindMeta, Marker, Misfit,
+    Observed, Permission, Readiness, Step, StepCx, StepError, Task, Undone, Wait, WaitKind, WriteMeta,
 };
 
 use crate::avnm::child::{self, Child};
@@ -386,14 +386,19 @@ impl ConnectivityConfiguration {
 }
 
 impl Step for ConnectivityConfiguration {
-    const KIND: &'static str = "avnm.connectivity-configuration";
-    const SUMMARY: &'static str =
-        "Create a connectivity configuration (mesh or hub-and-spoke) if it does not exist";
-    const EFFECT: EffectClass = EffectClass::PutSame;
-    const CONSISTENCY_DELAY: Duration = Duration::from_secs(10);
-    const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
-    const AUXILIARY: bool = true;
-    const REMOVABLE: bool = true;
+    const META: KindMeta = KindMeta {
+        auxiliary: true,
+        removable: true,
+        ..KindMeta::writes(
+            "avnm.connectivity-configuration",
+            "Create a connectivity configuration (mesh or hub-and-spoke) if it does not exist",
+            WriteMeta {
+                effect: EffectClass::PutSame,
+                consistency_delay: Duration::from_secs(10),
+                request_window: crate::azure::ARM_REQUEST_WINDOW,
+            },
+        )
+    };
 
     type Params = Params;
     type Output = Output;

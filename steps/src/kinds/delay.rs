@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Identities, Marker, Observed, Step, StepCx, StepError, Undone, Wait,
+    Applied, ClaimKey, Identities, KindMeta, Marker, Observed, Step, StepCx, StepError, Undone, Wait,
     WaitKind,
 };
 
@@ -34,13 +34,11 @@ pub(crate) struct Output {
 }
 
 impl Step for Delay {
-    const KIND: &'static str = "delay";
-    const SUMMARY: &'static str = "Wait for a set time";
-    const EFFECT: EffectClass = EffectClass::Read;
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
-    const IDENTITIES: Identities = Identities::None;
-    const GATE: bool = true;
+    const META: KindMeta = KindMeta {
+        identities: Identities::None,
+        gate: true,
+        ..KindMeta::reads("delay", "Wait for a set time")
+    };
 
     type Params = Params;
     type Output = Output;
@@ -78,7 +76,7 @@ impl Step for Delay {
     }
 
     async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
-        Err(people::never_writes(Self::KIND))
+        Err(people::never_writes(Self::META.name))
     }
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {

@@ -2,12 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Ensure, Marker, Misfit, Observed, Permission, Step, StepCx, StepError,
+    Applied, ClaimKey, Ensure, KindMeta, Marker, Misfit, Observed, Permission, Step, StepCx, StepError,
     Undone, Wait,
 };
 
@@ -189,15 +188,14 @@ fn are(names: &str) -> String {
 }
 
 impl Step for EffectiveConfiguration {
-    const KIND: &'static str = "avnm.effective-configuration";
-    const SUMMARY: &'static str =
-        "Verify which configurations of a network manager are in effect at a virtual network";
-    const EFFECT: EffectClass = EffectClass::Read;
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
-
-    // Deployments of others change the lists; the check compares only what is expected.
-    const VOLATILE_OUTPUTS: &'static [&'static str] = &["configurations", "groups"];
+    const META: KindMeta = KindMeta {
+        // Deployments of others change the lists; the check compares only what is expected.
+        volatile_outputs: &["configurations", "groups"],
+        ..KindMeta::reads(
+            "avnm.effective-configuration",
+            "Verify which configurations of a network manager are in effect at a virtual network",
+        )
+    };
 
     type Params = Params;
     type Output = Output;
@@ -229,7 +227,7 @@ impl Step for EffectiveConfiguration {
     }
 
     async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
-        Err(people::never_writes(Self::KIND))
+        Err(people::never_writes(Self::META.name))
     }
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, EffectClass, Ensure, Identities, Marker, Misfit, Observed, Permission, Step,
+    Applied, ClaimKey, Decision, Ensure, Identities, KindMeta, Marker, Misfit, Observed, Permission, Step,
     StepCx, StepError, Undone, Wait,
 };
 
@@ -169,14 +169,14 @@ impl Params {
 }
 
 impl Step for GroupMembers {
-    const KIND: &'static str = "avnm.group-members";
-    const SUMMARY: &'static str = "Verify that virtual networks are listed as members of a network group";
-    const EFFECT: EffectClass = EffectClass::Read;
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
-    const IDENTITIES: Identities = Identities::Several;
-
-    const VOLATILE_OUTPUTS: &'static [&'static str] = &["others"];
+    const META: KindMeta = KindMeta {
+        identities: Identities::Several,
+        volatile_outputs: &["others"],
+        ..KindMeta::reads(
+            "avnm.group-members",
+            "Verify that virtual networks are listed as members of a network group",
+        )
+    };
 
     type Params = Params;
     type Output = Output;
@@ -206,7 +206,7 @@ impl Step for GroupMembers {
     }
 
     async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
-        Err(people::never_writes(Self::KIND))
+        Err(people::never_writes(Self::META.name))
     }
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use std::sync::Arc;
-use twinspan_engine::{Act, Create, HandOver, Phase, Step};
+use twinspan_engine::{Act, Create, HandOver, Phase, Step, StepCx};
 
 use super::wire_test::{Attempt, asked, body, params};
 use super::*;
@@ -35,7 +35,7 @@ async fn same<S: Step>(
     bench.script.answer_here(200, &[], &answer);
     let (kind, params) = (kind(&bench), params::<S::Params>(given));
     let mut attempt = Attempt::new(&bench, Phase::Apply);
-    attempt.auxiliary = S::AUXILIARY;
+    attempt.auxiliary = S::META.auxiliary;
     attempt.apply(&kind, &params).await.unwrap();
     let said = attempt.hand_over(&kind, &params).unwrap();
     let make = write(&said);
@@ -174,8 +174,8 @@ fn every_kind_that_writes_says_what_a_person_does() {
             &bench.cx(Phase::Probe, &twinspan_engine::AttemptLog::new(Phase::Probe)),
             &kind.example,
         );
-        let said = said.unwrap_or_else(|error| panic!("{}: {error}", kind.name));
-        assert_eq!(said.task.is_none(), looks_only.contains(&kind.name), "{}", kind.name);
+        let said = said.unwrap_or_else(|error| panic!("{}: {error}", kind.meta.name));
+        assert_eq!(said.task.is_none(), looks_only.contains(&kind.meta.name), "{}", kind.meta.name);
     }
 }
 
@@ -210,27 +210,34 @@ fn every_kind_that_can_be_removed_says_how() {
     let bench = Bench::new();
     let registry = registry(Arc::clone(&bench.azure), CommandPolicy::deny());
     let mut removable = 0;
-    for kind in registry.kinds().filter(|kind| kind.removable) {
+    for kind in registry.kinds().filter(|kind| kind.meta.removable) {
         removable += 1;
         let log = twinspan_engine::AttemptLog::new(Phase::UndoProbe);
         let cx = StepCx { ensure: Ensure::Absent, ..bench.cx(Phase::UndoProbe, &log) };
         let said =
-            kind.hand_over(&cx, &kind.example).unwrap_or_else(|error| panic!("{}: {error}", kind.name));
-        let task = said.task.unwrap_or_else(|| panic!("{} has no task", kind.name));
-        assert!(said.outputs.is_empty(), "{}", kind.name);
+            kind.hand_over(&cx, &kind.example).unwrap_or_else(|error| panic!("{}: {error}", kind.meta.name));
+        let task = said.task.unwrap_or_else(|| panic!("{} has no task", kind.meta.name));
+        assert!(said.outputs.is_empty(), "{}", kind.meta.name);
         if task.acts.is_empty() {
             // The content of a commit is known only when it is sent: a description, and no script.
-            assert_eq!(kind.name, "avnm.deployment");
+            assert_eq!(kind.meta.name, "avnm.deployment");
             let words = task.by_hand.unwrap();
             assert!(task.what.starts_with("Remove") && words.contains("first command shows but"), "{words}");
             continue;
         }
-        let [.., Act::Remove(removal)] = &task.acts[..] else { panic!("{}: {:?}", kind.name, task.acts) };
-        assert_eq!(removal.request.verb, "DELETE", "{}", kind.name);
-        assert!(!removal.look.is_empty() && task.what.starts_with("Remove"), "{}: {}", kind.name, task.what);
-        assert!(!task.privilege.iter().any(|line| line.contains("/write")), "{}: {task:?}", kind.name);
+        let [.., Act::Remove(removal)] = &task.acts[..] else {
+            panic!("{}: {:?}", kind.meta.name, task.acts)
+        };
+        assert_eq!(removal.request.verb, "DELETE", "{}", kind.meta.name);
+        assert!(
+            !removal.look.is_empty() && task.what.starts_with("Remove"),
+            "{}: {}",
+            kind.meta.name,
+            task.what
+        );
+        assert!(!task.privilege.iter().any(|line| line.contains("/write")), "{}: {task:?}", kind.meta.name);
         if let Some(found) = &removal.found {
-            assert!(removal.request.path.contains(&found.stand_in), "{}: {removal:?}", kind.name);
+            assert!(removal.request.path.contains(&found.stand_in), "{}: {removal:?}", kind.meta.name);
         }
     }
     assert!(removable >= 9, "{removable}");

@@ -7,8 +7,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Act, Applied, Back, ClaimKey, EffectClass, FailureClass, HandOver, Identity, Marker, Observed, Step,
-    StepCx, StepError, Task, Undone, Wait, WaitKind,
+    Act, Applied, Back, ClaimKey, FailureClass, HandOver, Identity, KindMeta, Marker, Observed, Step, StepCx,
+    StepError, Task, Undone, Wait, WaitKind,
 };
 
 use crate::azure::Azure;
@@ -78,13 +78,10 @@ fn wait(cx: &StepCx<'_>, params: &Params, identity: &Identity) -> Wait {
 }
 
 impl Step for InvitationAccepted {
-    const KIND: &'static str = "entra.invitation-accepted";
-    const SUMMARY: &'static str = "Wait until a guest has accepted the invitation";
-    const EFFECT: EffectClass = EffectClass::Read;
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
-
-    const VOLATILE_OUTPUTS: &'static [&'static str] = &["state"];
+    const META: KindMeta = KindMeta {
+        volatile_outputs: &["state"],
+        ..KindMeta::reads("entra.invitation-accepted", "Wait until a guest has accepted the invitation")
+    };
 
     type Params = Params;
     type Output = Output;
@@ -134,7 +131,7 @@ impl Step for InvitationAccepted {
     }
 
     async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
-        Err(people::never_writes(Self::KIND))
+        Err(people::never_writes(Self::META.name))
     }
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, EffectClass, FailureClass, Identities, Identity, Marker, Observed,
-    Permission, Step, StepCx, StepError, Undone,
+    Applied, ClaimKey, Decision, FailureClass, Identities, Identity, KindMeta, Marker, Observed, Permission,
+    Step, StepCx, StepError, Undone,
 };
 
 use crate::avnm::configuration::Configuration;
@@ -243,15 +243,14 @@ fn judge(params: &Params, held: Held, inside: &Inside) -> Observed<Output> {
 }
 
 impl Step for MembersInScope {
-    const KIND: &'static str = "avnm.members-in-scope";
-    const SUMMARY: &'static str =
-        "Verify that no static member and no hub of a network manager lies in a scope";
-    const EFFECT: EffectClass = EffectClass::Read;
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
-    const IDENTITIES: Identities = Identities::Several;
-
-    const VOLATILE_OUTPUTS: &'static [&'static str] = &["groups"];
+    const META: KindMeta = KindMeta {
+        identities: Identities::Several,
+        volatile_outputs: &["groups"],
+        ..KindMeta::reads(
+            "avnm.members-in-scope",
+            "Verify that no static member and no hub of a network manager lies in a scope",
+        )
+    };
 
     type Params = Params;
     type Output = Output;
@@ -280,7 +279,7 @@ impl Step for MembersInScope {
     }
 
     async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
-        Err(people::never_writes(Self::KIND))
+        Err(people::never_writes(Self::META.name))
     }
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, Back, ClaimKey, Contents, Difference, EffectClass, HandOver, Marker, Observed, Permission,
-    Readiness, Step, StepCx, StepError, Task, Undone, Wait,
+    Applied, Back, ClaimKey, Contents, Difference, EffectClass, HandOver, KindMeta, Marker, Observed,
+    Permission, Readiness, Step, StepCx, StepError, Task, Undone, Wait, WriteMeta,
 };
 
 use crate::avnm::child::{self, Child};
@@ -153,12 +153,18 @@ impl Params {
 }
 
 impl Step for NetworkGroup {
-    const KIND: &'static str = "avnm.network-group";
-    const SUMMARY: &'static str = "Create a network group if it does not exist";
-    const EFFECT: EffectClass = EffectClass::PutSame;
-    const CONSISTENCY_DELAY: Duration = Duration::from_secs(10);
-    const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
-    const REMOVABLE: bool = true;
+    const META: KindMeta = KindMeta {
+        removable: true,
+        ..KindMeta::writes(
+            "avnm.network-group",
+            "Create a network group if it does not exist",
+            WriteMeta {
+                effect: EffectClass::PutSame,
+                consistency_delay: Duration::from_secs(10),
+                request_window: crate::azure::ARM_REQUEST_WINDOW,
+            },
+        )
+    };
 
     type Params = Params;
     type Output = Output;

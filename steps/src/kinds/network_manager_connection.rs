@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, Difference, EffectClass, Guarded, HandOver, Observed, Permission, Readiness,
-    Step, StepCx, StepError, Task, Undone,
+    Applied, ClaimKey, Decision, Difference, EffectClass, Guarded, HandOver, KindMeta, Observed, Permission,
+    Readiness, Step, StepCx, StepError, Task, Undone, WriteMeta,
 };
 
 use crate::avnm::child::{self, Child, Read};
@@ -131,19 +131,21 @@ impl Params {
 }
 
 impl Step for NetworkManagerConnection {
-    const KIND: &'static str = "avnm.network-manager-connection";
-    const SUMMARY: &'static str =
-        "Create a network manager connection on a subscription or management group of another tenant";
-    const EFFECT: EffectClass = EffectClass::PutSame;
-    const CONSISTENCY_DELAY: Duration = Duration::from_secs(10);
-    const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
-    const REMOVABLE: bool = true;
-
-    const READ_ONLY_PARAMS: &'static [&'static str] = &["scope_connection_state"];
-
-    const VOLATILE_OUTPUTS: &'static [&'static str] = &["state"];
-
-    const GUARDS: Option<&'static str> = Some("tenant");
+    const META: KindMeta = KindMeta {
+        removable: true,
+        read_only_params: &["scope_connection_state"],
+        volatile_outputs: &["state"],
+        guards: Some("tenant"),
+        ..KindMeta::writes(
+            "avnm.network-manager-connection",
+            "Create a network manager connection on a subscription or management group of another tenant",
+            WriteMeta {
+                effect: EffectClass::PutSame,
+                consistency_delay: Duration::from_secs(10),
+                request_window: crate::azure::ARM_REQUEST_WINDOW,
+            },
+        )
+    };
 
     type Params = Params;
     type Output = Output;

@@ -1,12 +1,11 @@
 //! `azure.permissions`: checks that the identity has the permissions that later steps need.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Ensure, Marker, Misfit, Observed, Permission, Step, StepCx, StepError,
+    Applied, ClaimKey, Ensure, KindMeta, Marker, Misfit, Observed, Permission, Step, StepCx, StepError,
     Undone,
 };
 
@@ -73,11 +72,10 @@ impl Params {
 }
 
 impl Step for Permissions {
-    const KIND: &'static str = "azure.permissions";
-    const SUMMARY: &'static str = "Wait until an identity has the permissions that later steps need";
-    const EFFECT: EffectClass = EffectClass::Read;
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
+    const META: KindMeta = KindMeta::reads(
+        "azure.permissions",
+        "Wait until an identity has the permissions that later steps need",
+    );
 
     type Params = Params;
     type Output = Output;
@@ -122,7 +120,7 @@ impl Step for Permissions {
     }
 
     async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
-        Err(people::never_writes(Self::KIND))
+        Err(people::never_writes(Self::META.name))
     }
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Ensure, Guarded, HandOver, Identity, Marker, Misfit, Observed,
-    Permission, Step, StepCx, StepError, Undone, Wait, WaitKind,
+    Applied, ClaimKey, Ensure, Guarded, HandOver, Identity, KindMeta, Marker, Misfit, Observed, Permission,
+    Step, StepCx, StepError, Undone, Wait, WaitKind,
 };
 
 use crate::azure::people::{self, Assignee};
@@ -104,14 +103,13 @@ impl Params {
 }
 
 impl Step for Scope {
-    const KIND: &'static str = "azure.scope";
-    const SUMMARY: &'static str =
-        "Verify that a subscription or management group lies in the expected tenant";
-    const EFFECT: EffectClass = EffectClass::Read;
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
-
-    const GUARDS: Option<&'static str> = Some("tenant");
+    const META: KindMeta = KindMeta {
+        guards: Some("tenant"),
+        ..KindMeta::reads(
+            "azure.scope",
+            "Verify that a subscription or management group lies in the expected tenant",
+        )
+    };
 
     type Params = Params;
     type Output = Output;
@@ -139,7 +137,7 @@ impl Step for Scope {
     }
 
     async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
-        Err(people::never_writes(Self::KIND))
+        Err(people::never_writes(Self::META.name))
     }
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {

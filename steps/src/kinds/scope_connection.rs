@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use twinspan_engine::{
-    Applied, ClaimKey, Difference, EffectClass, Guarded, HandOver, Marker, Observed, Permission, Phase, Step,
-    StepCx, StepError, Task, Undone, Wait,
+    Applied, ClaimKey, Difference, EffectClass, Guarded, HandOver, KindMeta, Marker, Observed, Permission,
+    Phase, Step, StepCx, StepError, Task, Undone, Wait, WriteMeta,
 };
 
 use crate::avnm::child::{self, Child, Read};
@@ -139,18 +139,22 @@ impl Params {
 }
 
 impl Step for ScopeConnection {
-    const KIND: &'static str = "avnm.scope-connection";
-    const SUMMARY: &'static str = "Create a scope connection within a network manager";
-    const EFFECT: EffectClass = EffectClass::PutSame;
-    const CONSISTENCY_DELAY: Duration = Duration::from_secs(10);
-    const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
-    const REMOVABLE: bool = true;
-    // Microsoft's order: delete the scope connection first, while the network manager connection still names the network manager.
-    const UNDO_BEFORE: &'static [&'static str] = &["avnm.network-manager-connection"];
-
-    const VOLATILE_OUTPUTS: &'static [&'static str] = &["state"];
-
-    const GUARDS: Option<&'static str> = Some("tenant");
+    const META: KindMeta = KindMeta {
+        removable: true,
+        // Microsoft's order: delete the scope connection first, while the network manager connection still names the network manager.
+        undo_before: &["avnm.network-manager-connection"],
+        volatile_outputs: &["state"],
+        guards: Some("tenant"),
+        ..KindMeta::writes(
+            "avnm.scope-connection",
+            "Create a scope connection within a network manager",
+            WriteMeta {
+                effect: EffectClass::PutSame,
+                consistency_delay: Duration::from_secs(10),
+                request_window: crate::azure::ARM_REQUEST_WINDOW,
+            },
+        )
+    };
 
     type Params = Params;
     type Output = Output;

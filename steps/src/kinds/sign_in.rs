@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, FailureClass, Guarded, Identity, Marker, Observed, Step, StepCx,
-    StepError, Undone, Wait, WaitKind,
+    Applied, ClaimKey, FailureClass, Guarded, Identity, KindMeta, Marker, Observed, Step, StepCx, StepError,
+    Undone, Wait, WaitKind,
 };
 
 use crate::azure::people;
@@ -147,12 +147,10 @@ fn right_account(
 }
 
 impl Step for SignIn {
-    const KIND: &'static str = "azure.sign-in";
-    const SUMMARY: &'static str = "Sign in to a tenant as the expected principal";
-    const EFFECT: EffectClass = EffectClass::Read;
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
-    const GUARDS: Option<&'static str> = Some("tenant");
+    const META: KindMeta = KindMeta {
+        guards: Some("tenant"),
+        ..KindMeta::reads("azure.sign-in", "Sign in to a tenant as the expected principal")
+    };
 
     type Params = Params;
     type Output = Output;
@@ -190,7 +188,7 @@ impl Step for SignIn {
     }
 
     async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
-        Err(people::never_writes(Self::KIND))
+        Err(people::never_writes(Self::META.name))
     }
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {

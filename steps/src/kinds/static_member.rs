@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use twinspan_engine::{
     Act, Applied, Back, ClaimKey, Difference, EffectClass, Ensure, FailureClass, Find, Fits, HandOver,
-    Marker, Misfit, Observed, Permission, Phase, Readiness, Request, Step, StepCx, StepError, Task, Undone,
-    Wait,
+    KindMeta, Marker, Misfit, Observed, Permission, Phase, Readiness, Request, Step, StepCx, StepError, Task,
+    Undone, Wait, WriteMeta,
 };
 
 use crate::avnm::{API, Body, Found, Manager, Member as Wire, Provisioning, same_path};
@@ -193,13 +193,19 @@ impl Params {
 }
 
 impl Step for StaticMember {
-    const KIND: &'static str = "avnm.static-member";
-    const SUMMARY: &'static str = "Add a virtual network to a network group as a static member";
-    const EFFECT: EffectClass = EffectClass::PutSame;
-    const CONSISTENCY_DELAY: Duration = Duration::from_secs(10);
-    const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
-    const REMOVABLE: bool = true;
-    const AUXILIARY: bool = true;
+    const META: KindMeta = KindMeta {
+        removable: true,
+        auxiliary: true,
+        ..KindMeta::writes(
+            "avnm.static-member",
+            "Add a virtual network to a network group as a static member",
+            WriteMeta {
+                effect: EffectClass::PutSame,
+                consistency_delay: Duration::from_secs(10),
+                request_window: crate::azure::ARM_REQUEST_WINDOW,
+            },
+        )
+    };
 
     type Params = Params;
     type Output = Output;

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Ensure, Marker, Misfit, Observed, Permission, Step, StepCx, StepError,
+    Applied, ClaimKey, Ensure, KindMeta, Marker, Misfit, Observed, Permission, Step, StepCx, StepError,
     Undone,
 };
 
@@ -84,12 +83,10 @@ impl Params {
 }
 
 impl Step for VirtualNetworks {
-    const KIND: &'static str = "azure.virtual-networks";
-    const SUMMARY: &'static str =
-        "Verify that virtual networks exist, and read their regions and address spaces";
-    const EFFECT: EffectClass = EffectClass::Read;
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
+    const META: KindMeta = KindMeta::reads(
+        "azure.virtual-networks",
+        "Verify that virtual networks exist, and read their regions and address spaces",
+    );
 
     type Params = Params;
     type Output = Output;
@@ -143,7 +140,7 @@ impl Step for VirtualNetworks {
     }
 
     async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
-        Err(people::never_writes(Self::KIND))
+        Err(people::never_writes(Self::META.name))
     }
 
     async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {

@@ -8,10 +8,10 @@ use super::world::{Change, Fault, thing, transient};
 use crate::event::{Event, StepEvent};
 use crate::failure::{FailureClass, StepError};
 use crate::job::KindRules;
+use crate::kind_meta::DeleteDelay;
 use crate::observation::{Marker, Phase};
 use crate::signal::{Choice, Signal};
 use crate::state::{RunStatus, StepState};
-use crate::step::DeleteDelay;
 
 fn removed(rig: &Rig) -> Vec<&str> {
     let ledger = rig.world.ledger.iter();

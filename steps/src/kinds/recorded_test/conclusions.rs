@@ -204,7 +204,7 @@ impl<'a> Conclusions<'a> {
     async fn one<S: Step>(&self, bench: &Bench, kind: S, shape: &Shape, exchange: &Exchange) -> Conclusion {
         let known = self.known(exchange);
         let (expected, drawn) = match exchange.method.as_str() {
-            "GET" => (expected(S::KIND, exchange), self.look(bench, &kind, shape, exchange).await),
+            "GET" => (expected(S::META.name, exchange), self.look(bench, &kind, shape, exchange).await),
             "PUT" => {
                 let expected = match exchange.status {
                     200 | 201 => "accepted; only a read proves the result".to_owned(),
@@ -231,7 +231,7 @@ impl<'a> Conclusions<'a> {
         };
         let answered =
             if exchange.method == "DELETE" { format!(" → {}", exchange.status) } else { String::new() };
-        Conclusion { asked: format!("`{}` {}{answered}", S::KIND, exchange.method), expected, drawn }
+        Conclusion { asked: format!("`{}` {}{answered}", S::META.name, exchange.method), expected, drawn }
     }
 
     async fn look<S: Step>(&self, bench: &Bench, kind: &S, shape: &Shape, exchange: &Exchange) -> String {
@@ -244,8 +244,8 @@ impl<'a> Conclusions<'a> {
             answering(bench, exchange);
         }
         // A connection that is missing under its own name may exist under another one.
-        let halves = [ScopeConnection::KIND, NetworkManagerConnection::KIND];
-        let looks = if exchange.status == 404 && halves.contains(&S::KIND) { 2 } else { 1 };
+        let halves = [ScopeConnection::META.name, NetworkManagerConnection::META.name];
+        let looks = if exchange.status == 404 && halves.contains(&S::META.name) { 2 } else { 1 };
         if looks == 2 {
             bench.script.answer(200, &json!({ "value": [], "nextLink": "" }));
         }
