@@ -62,6 +62,9 @@ pub struct KindMeta {
     /// run's first write, a guard that does not hold stops only steps whose identity has the same value as the guard's
     /// own step.
     pub guards: Option<&'static str>,
+    /// Whether another identity of the same home checks the work where this machine has no credential for the acting
+    /// identity: for work that a person can do by hand. No other identity ever writes.
+    pub checked_by_others: bool,
     /// Outputs that keep changing after the step is done: `verify` does not compare them with the proven values.
     pub volatile_outputs: &'static [&'static str],
 }
@@ -105,6 +108,7 @@ impl KindMeta {
             read_only_params: &[],
             secrets: &[],
             guards: None,
+            checked_by_others: !matches!(write.effect, EffectClass::Read),
             volatile_outputs: &[],
         }
     }

@@ -10,6 +10,7 @@
 mod accounts;
 mod attempt_log;
 mod backend;
+mod check;
 mod clock;
 mod contents;
 mod decide;
@@ -38,6 +39,7 @@ mod plan_cache;
 mod planned_steps;
 mod preview;
 mod registry;
+mod remote;
 mod rollout;
 mod schedule;
 mod search;
@@ -54,6 +56,7 @@ pub use backend::{
     Backend, Begins, DriveOptions, Filter, NewRollout, NewRun, Parked, RunSummary, Runs, Started, StopToken,
     Stopper,
 };
+pub use check::{Check, Reading};
 pub use clock::{Clock, Now, SystemClock, VirtualClock};
 pub use contents::{Content, Contents};
 pub use decide::{
@@ -85,6 +88,7 @@ pub use permission::Permission;
 pub use planned_steps::{PlannedStep, PlannedTask, foresee};
 pub use preview::{PlannedChange, Preview, Previewed, preview};
 pub use registry::{Kind, Registry};
+pub use remote::Remote;
 pub use rollout::{Created, EarlierRun, Labels, Rollout, RunKey};
 pub use search::lost_tail;
 pub use signal::{Actor, Approval, Choice, Repair, Signal, SignalRefused, SignalRow};

@@ -3,6 +3,7 @@
 mod bounds;
 mod contents;
 mod erased;
+mod fallback;
 mod schema_type;
 
 use std::collections::BTreeMap;
@@ -15,21 +16,25 @@ use serde::Deserialize;
 use serde_json::Value;
 use twinspan_plans::{Catalog, EffectClass, Field, KindSpec};
 
+use crate::check::{Check, Reading};
 use crate::failure::StepError;
 use crate::hand_over::HandOver;
 use crate::identity::Identity;
-use crate::job::KindRules;
+use crate::job::{KindRules, Seen};
 use crate::kind_meta::KindMeta;
 use crate::permission::Permission;
+use crate::remote::Remote;
 use crate::step::{Step, StepCx};
 use crate::wait::Wait;
 
 pub(crate) use erased::DynStep;
+use fallback::Registered;
 
 /// All step kinds of a program.
 #[derive(Default)]
 pub struct Registry {
     kinds: BTreeMap<&'static str, Kind>,
+    remote: Option<Arc<dyn Remote>>,
     catalog: Catalog,
     problems: Vec<String>,
 }
@@ -48,9 +53,15 @@ pub struct Kind {
 }
 
 impl Registry {
-    /// An empty registry.
+    /// An empty registry, whose kinds are checked as the acting identity only.
     pub fn new() -> Self {
         Registry::default()
+    }
+
+    /// An empty registry of kinds of `remote`: where this machine has no credential for the acting identity, another
+    /// identity may check ([`KindMeta::checked_by_others`]).
+    pub fn of(remote: Arc<dyn Remote>) -> Self {
+        Registry { remote: Some(remote), ..Registry::default() }
     }
 
     /// Adds a kind.
@@ -71,7 +82,13 @@ impl Registry {
         });
         let required = param_fields.iter().filter(|field| field.required).map(|field| field.name.clone());
         let check = bounds::check_of::<S>(example.clone(), required.collect());
-        let kind = Kind { step: Arc::new(step), meta, example, params, outputs };
+        let kind = Kind {
+            step: Arc::new(Registered::new(step, self.remote.as_ref())),
+            meta,
+            example,
+            params,
+            outputs,
+        };
         if self.kinds.insert(meta.name, kind).is_some() {
             problems.push("is registered twice".to_owned());
         }
@@ -97,6 +114,12 @@ impl Registry {
         };
         self.catalog.kinds.insert(meta.name.to_owned(), spec);
         self
+    }
+
+    /// Adds a kind that only reads.
+    #[must_use]
+    pub fn check<K: Check>(self, kind: K) -> Self {
+        self.with(Reading(kind))
     }
 
     /// The same kinds with request windows of at most `longest`: for tests that kill the program and must not wait.
@@ -132,6 +155,14 @@ impl Registry {
 impl Kind {
     pub(crate) fn step(&self) -> &Arc<dyn DynStep> {
         &self.step
+    }
+
+    /// Checks a step with these parameters once, as the driver does: in a probe, with its precondition.
+    ///
+    /// # Errors
+    /// The parameters do not fit, or the check failed.
+    pub async fn check(&self, cx: &StepCx<'_>, params: &Value) -> Result<Seen, StepError> {
+        self.step.look(cx, params, false).await
     }
 
     /// What a person does instead of a step with these parameters.

@@ -1,6 +1,5 @@
 //! All step kinds, one file each, and the registry of them.
 
-mod acting;
 mod approval;
 mod arm_resource;
 pub(crate) mod bounds;
@@ -36,17 +35,16 @@ pub(crate) mod wire_test;
 
 /// The kind that guards a scope, for tests of other modules.
 #[cfg(test)]
-pub(crate) fn guarding(azure: &std::sync::Arc<crate::azure::Azure>) -> scope::Scope {
-    scope::Scope { azure: std::sync::Arc::clone(azure) }
+pub(crate) fn guarding(azure: &Arc<Azure>) -> twinspan_engine::Reading<scope::Scope> {
+    twinspan_engine::Reading(scope::Scope { azure: Arc::clone(azure) })
 }
 
 use std::sync::Arc;
 
-use twinspan_engine::{Ensure, Identity, Permission, Phase, Registry, Step, StepCx};
+use twinspan_engine::{Ensure, Identity, Permission, Phase, Registry, Remote, Step, StepCx};
 
 use crate::azure::Azure;
 use crate::command_policy::CommandPolicy;
-use acting::Acting;
 
 /// Name of the kind that assigns roles.
 pub(crate) const GIVES_ROLES: &str = <role_assignment::RoleAssignment as Step>::META.name;
@@ -55,38 +53,33 @@ pub(crate) const CONNECTS: &str = <network_manager_connection::NetworkManagerCon
 
 /// Registers all kinds, in the order of the reference page.
 pub fn registry(azure: Arc<Azure>, commands: CommandPolicy) -> Registry {
+    let remote: Arc<dyn Remote> = azure.clone();
     let azure = || Arc::clone(&azure);
-    Registry::new()
-        .with(Acting { azure: azure(), kind: network_manager::NetworkManager { azure: azure() } })
-        .with(permissions::Permissions { azure: azure() })
-        .with(Acting { azure: azure(), kind: guest_user::GuestUser { azure: azure() } })
-        .with(Acting { azure: azure(), kind: service_principal::ServicePrincipal { azure: azure() } })
-        .with(Acting { azure: azure(), kind: role_assignment::RoleAssignment { azure: azure() } })
-        .with(Acting { azure: azure(), kind: invitation_accepted::InvitationAccepted { azure: azure() } })
-        .with(sign_in::SignIn { azure: azure() })
-        .with(scope::Scope { azure: azure() })
-        .with(virtual_networks::VirtualNetworks { azure: azure() })
-        .with(Acting { azure: azure(), kind: resource_provider::ResourceProvider { azure: azure() } })
-        .with(Acting { azure: azure(), kind: scope_connection::ScopeConnection { azure: azure() } })
-        .with(Acting {
-            azure: azure(),
-            kind: network_manager_connection::NetworkManagerConnection { azure: azure() },
-        })
-        .with(connection_status::ConnectionStatus { azure: azure() })
-        .with(Acting { azure: azure(), kind: network_group::NetworkGroup { azure: azure() } })
-        .with(member_effect::MemberEffect { azure: azure() })
-        .with(Acting { azure: azure(), kind: static_member::StaticMember { azure: azure() } })
-        .with(group_members::GroupMembers { azure: azure() })
-        .with(Acting {
-            azure: azure(),
-            kind: connectivity_configuration::ConnectivityConfiguration { azure: azure() },
-        })
-        .with(Acting { azure: azure(), kind: deployment::Deployment { azure: azure() } })
-        .with(effective_configuration::EffectiveConfiguration { azure: azure() })
-        .with(members_in_scope::MembersInScope { azure: azure() })
-        .with(Acting { azure: azure(), kind: arm_resource::ArmResource { azure: azure() } })
-        .with(approval::Approval)
-        .with(delay::Delay)
+    Registry::of(remote)
+        .with(network_manager::NetworkManager { azure: azure() })
+        .check(permissions::Permissions { azure: azure() })
+        .with(guest_user::GuestUser { azure: azure() })
+        .with(service_principal::ServicePrincipal { azure: azure() })
+        .with(role_assignment::RoleAssignment { azure: azure() })
+        .check(invitation_accepted::InvitationAccepted { azure: azure() })
+        .check(sign_in::SignIn { azure: azure() })
+        .check(scope::Scope { azure: azure() })
+        .check(virtual_networks::VirtualNetworks { azure: azure() })
+        .with(resource_provider::ResourceProvider { azure: azure() })
+        .with(scope_connection::ScopeConnection { azure: azure() })
+        .with(network_manager_connection::NetworkManagerConnection { azure: azure() })
+        .check(connection_status::ConnectionStatus { azure: azure() })
+        .with(network_group::NetworkGroup { azure: azure() })
+        .check(member_effect::MemberEffect { azure: azure() })
+        .with(static_member::StaticMember { azure: azure() })
+        .check(group_members::GroupMembers { azure: azure() })
+        .with(connectivity_configuration::ConnectivityConfiguration { azure: azure() })
+        .with(deployment::Deployment { azure: azure() })
+        .check(effective_configuration::EffectiveConfiguration { azure: azure() })
+        .check(members_in_scope::MembersInScope { azure: azure() })
+        .with(arm_resource::ArmResource { azure: azure() })
+        .check(approval::Approval)
+        .check(delay::Delay)
         .with(command::Command { policy: commands })
 }
 

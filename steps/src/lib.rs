@@ -11,6 +11,7 @@ pub mod ids;
 mod kinds;
 mod permissions;
 pub mod readiness;
+mod remote;
 mod supervisor;
 mod tenancy;
 

@@ -12,8 +12,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Ensure, Identities, Identity, KindMeta, Marker, Misfit, Observed, Permission, Step,
-    StepCx, StepError, Undone,
+    Check, Identities, Identity, KindMeta, Marker, Misfit, Observed, Permission, StepCx, StepError,
 };
 
 use crate::avnm::configuration::Configuration;
@@ -273,7 +272,7 @@ impl<'a> EffectReader<'a> {
     }
 }
 
-impl Step for MemberEffect {
+impl Check for MemberEffect {
     const META: KindMeta = KindMeta {
         identities: Identities::Several,
         // The predicted effect changes once the change is made.
@@ -307,12 +306,8 @@ impl Step for MemberEffect {
         }
     }
 
-    fn misfits(params: &Params, _ensure: Ensure) -> Vec<Misfit> {
+    fn misfits(params: &Params) -> Vec<Misfit> {
         params.misfits()
-    }
-
-    fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
-        Vec::new()
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
@@ -338,14 +333,6 @@ impl Step for MemberEffect {
             look.known(&moving).await?.judged()
         };
         Ok(Observed::Present { output, marker: Marker::NoPlace })
-    }
-
-    async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
-        Err(people::never_writes(Self::META.name))
-    }
-
-    async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("this step creates nothing".to_owned()))
     }
 
     fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, FailureClass, Identities, Identity, KindMeta, Marker, Observed, Permission,
-    Step, StepCx, StepError, Undone,
+    Check, Decision, FailureClass, Identities, Identity, KindMeta, Marker, Observed, Permission, StepCx,
+    StepError,
 };
 
 use crate::avnm::configuration::Configuration;
@@ -242,7 +242,7 @@ fn judge(params: &Params, held: Held, inside: &Inside) -> Observed<Output> {
     Observed::Broken { output, decision, marker: Marker::NoPlace }
 }
 
-impl Step for MembersInScope {
+impl Check for MembersInScope {
     const META: KindMeta = KindMeta {
         identities: Identities::Several,
         volatile_outputs: &["groups"],
@@ -263,10 +263,6 @@ impl Step for MembersInScope {
         }
     }
 
-    fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
-        Vec::new()
-    }
-
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
         let held = self.held(&self.azure.arm(cx, cx.identity()?), params).await?;
         // If the network manager has no members and no hubs, no identity needs to read the scope.
@@ -276,14 +272,6 @@ impl Step for MembersInScope {
             self.inside(cx, &params.scope).await?
         };
         Ok(judge(params, held, &inside))
-    }
-
-    async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
-        Err(people::never_writes(Self::META.name))
-    }
-
-    async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("this step creates nothing".to_owned()))
     }
 
     fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
@@ -304,6 +292,7 @@ mod tests {
     use super::*;
     use crate::azure::scripted::Bench;
     use crate::kinds::wire_test::{Attempt, asked, params};
+    use twinspan_engine::{Reading, Step};
 
     const TARGET: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001";
     const GROUP: &str = "/providers/Microsoft.Management/managementGroups/mg-fabrikam";
@@ -337,8 +326,8 @@ mod tests {
         bench
     }
 
-    fn kind(bench: &Bench) -> MembersInScope {
-        MembersInScope { azure: Arc::clone(&bench.azure) }
+    fn kind(bench: &Bench) -> Reading<MembersInScope> {
+        Reading(MembersInScope { azure: Arc::clone(&bench.azure) })
     }
 
     #[tokio::test]

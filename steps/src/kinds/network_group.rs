@@ -392,12 +392,16 @@ mod tests {
     #[test]
     fn who_removes_it_by_hand_is_told_what_it_takes_along() {
         let bench = Bench::new();
-        let kind = crate::kinds::acting::Acting { azure: Arc::clone(&bench.azure), kind: kind(&bench) };
-        let said = Attempt::removing(&bench).hand_over(&kind, &NetworkGroup::example()).unwrap();
-        let what = said.task.unwrap().what;
+        let registry = crate::kinds::registry(Arc::clone(&bench.azure), crate::CommandPolicy::deny());
+        let kind = registry.kind(NetworkGroup::META.name).unwrap();
+        let said = |ensure| {
+            let log = twinspan_engine::AttemptLog::new(Phase::Probe);
+            let cx = StepCx { ensure, ..bench.cx(Phase::Probe, &log) };
+            kind.hand_over(&cx, &kind.example).unwrap().task.unwrap()
+        };
+        let what = said(twinspan_engine::Ensure::Absent).what;
         assert!(what.contains("; only if no static member is left in it (GET /subscriptions/"), "{what}");
-        let made = Attempt::new(&bench, Phase::Probe).hand_over(&kind, &NetworkGroup::example()).unwrap();
-        assert!(!made.task.unwrap().back.words.contains("static member"));
+        assert!(!said(twinspan_engine::Ensure::Present).back.words.contains("static member"));
     }
 
     #[tokio::test]

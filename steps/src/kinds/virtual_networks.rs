@@ -5,10 +5,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twinspan_engine::{
-    Applied, ClaimKey, Ensure, KindMeta, Marker, Misfit, Observed, Permission, Step, StepCx, StepError,
-    Undone,
-};
+use twinspan_engine::{Check, KindMeta, Marker, Misfit, Observed, Permission, StepCx, StepError};
 
 use crate::avnm::deployment::region;
 use crate::avnm::network::Network;
@@ -82,7 +79,7 @@ impl Params {
     }
 }
 
-impl Step for VirtualNetworks {
+impl Check for VirtualNetworks {
     const META: KindMeta = KindMeta::reads(
         "azure.virtual-networks",
         "Verify that virtual networks exist, and read their regions and address spaces",
@@ -95,12 +92,8 @@ impl Step for VirtualNetworks {
         Params { ids: vec![default_world::spoke()], within: Some(default_world::target().scope().clone()) }
     }
 
-    fn misfits(params: &Params, _ensure: Ensure) -> Vec<Misfit> {
+    fn misfits(params: &Params) -> Vec<Misfit> {
         params.misfits()
-    }
-
-    fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
-        Vec::new()
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
@@ -139,14 +132,6 @@ impl Step for VirtualNetworks {
         Ok(Observed::Present { output, marker: Marker::NoPlace })
     }
 
-    async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
-        Err(people::never_writes(Self::META.name))
-    }
-
-    async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("this step creates nothing".to_owned()))
-    }
-
     fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
         let identity = cx.identity()?;
         let read = |id: &ResourceId| {
@@ -164,9 +149,10 @@ mod tests {
     use crate::azure::scripted::Bench;
     use crate::kinds::wire_test::{Attempt, asked, params};
     use twinspan_engine::Phase;
+    use twinspan_engine::Reading;
 
-    fn kind(bench: &Bench) -> VirtualNetworks {
-        VirtualNetworks { azure: Arc::clone(&bench.azure) }
+    fn kind(bench: &Bench) -> Reading<VirtualNetworks> {
+        Reading(VirtualNetworks { azure: Arc::clone(&bench.azure) })
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use twinspan_engine::{AttemptLog, Observed, Phase, Readiness, Step, StepError};
+use twinspan_engine::{AttemptLog, Observed, Phase, Readiness, Reading, Step, StepError};
 
 use super::lists::{committed, listed, members, queried, siblings};
 use super::polls;
@@ -376,7 +376,7 @@ impl<'a> Conclusions<'a> {
         // The scope connection must name the tenant of the identity that checks.
         scope_half["properties"]["tenantId"] = json!(crate::azure::scripted::CENTRAL);
         bench.script.answer(200, &scope_half).answer(200, &other).answer(200, manager);
-        let kind = ConnectionStatus { azure: Arc::clone(&bench.azure) };
+        let kind = Reading(ConnectionStatus { azure: Arc::clone(&bench.azure) });
         let scope = half["resourceId"].as_str().unwrap();
         let params = params(json!({
             "scope_connection": exchange.path,

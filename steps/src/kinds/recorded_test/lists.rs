@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use twinspan_engine::{AttemptLog, Observed, Phase, Readiness, StepError};
+use twinspan_engine::{AttemptLog, Observed, Phase, Readiness, Reading, StepError};
 
 use super::conclusions::{Conclusion, STRANGER, answering, provisioning_means, refused, said, words};
 use super::recording::Exchange;
@@ -102,7 +102,7 @@ pub(super) async fn members(exchange: &Exchange) -> Vec<Conclusion> {
         });
         let bench = Bench::new();
         answering(&bench, exchange);
-        let kind = GroupMembers { azure: Arc::clone(&bench.azure) };
+        let kind = Reading(GroupMembers { azure: Arc::clone(&bench.azure) });
         let wanted = params(json!({ "group": group, "expect": [network] }));
         all.push(Conclusion {
             asked: "`avnm.group-members` GET (list)".to_owned(),
