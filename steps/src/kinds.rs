@@ -16,6 +16,7 @@ mod hand_over_test;
 mod invitation_accepted;
 mod member_effect;
 mod members_in_scope;
+mod named_resource;
 mod network_group;
 mod network_manager;
 mod network_manager_connection;
@@ -45,11 +46,13 @@ use twinspan_engine::{Ensure, Identity, Permission, Phase, Registry, Remote, Ste
 
 use crate::azure::Azure;
 use crate::command_policy::CommandPolicy;
+use named_resource::{Named, NamedResource};
 
 /// Name of the kind that assigns roles.
 pub(crate) const GIVES_ROLES: &str = <role_assignment::RoleAssignment as Step>::META.name;
 /// Name of the kind that lets a network manager manage a scope.
-pub(crate) const CONNECTS: &str = <network_manager_connection::NetworkManagerConnection as Step>::META.name;
+pub(crate) const CONNECTS: &str =
+    <network_manager_connection::NetworkManagerConnection as NamedResource>::META.name;
 
 /// Registers all kinds, in the order of the reference page.
 pub fn registry(azure: Arc<Azure>, commands: CommandPolicy) -> Registry {
@@ -66,14 +69,14 @@ pub fn registry(azure: Arc<Azure>, commands: CommandPolicy) -> Registry {
         .check(scope::Scope { azure: azure() })
         .check(virtual_networks::VirtualNetworks { azure: azure() })
         .with(resource_provider::ResourceProvider { azure: azure() })
-        .with(scope_connection::ScopeConnection { azure: azure() })
-        .with(network_manager_connection::NetworkManagerConnection { azure: azure() })
+        .with(Named::<scope_connection::ScopeConnection>::new(&azure()))
+        .with(Named::<network_manager_connection::NetworkManagerConnection>::new(&azure()))
         .check(connection_status::ConnectionStatus { azure: azure() })
-        .with(network_group::NetworkGroup { azure: azure() })
+        .with(Named::<network_group::NetworkGroup>::new(&azure()))
         .check(member_effect::MemberEffect { azure: azure() })
-        .with(static_member::StaticMember { azure: azure() })
+        .with(Named::<static_member::StaticMember>::new(&azure()))
         .check(group_members::GroupMembers { azure: azure() })
-        .with(connectivity_configuration::ConnectivityConfiguration { azure: azure() })
+        .with(Named::<connectivity_configuration::ConnectivityConfiguration>::new(&azure()))
         .with(deployment::Deployment { azure: azure() })
         .check(effective_configuration::EffectiveConfiguration { azure: azure() })
         .check(members_in_scope::MembersInScope { azure: azure() })

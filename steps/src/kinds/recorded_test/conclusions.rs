@@ -1,5 +1,6 @@
 //! Compares what each kind concludes from one recorded response with what the response means.
 
+use crate::kinds::named_resource::{Named, NamedResource};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -141,7 +142,7 @@ impl<'a> Conclusions<'a> {
             }
             "scopeconnections" => {
                 let (shape, bench) = (self.scope_half(exchange), Bench::new());
-                let kind = ScopeConnection { azure: Arc::clone(&bench.azure) };
+                let kind = Named::<ScopeConnection>::new(&bench.azure);
                 all.push(self.one(&bench, kind, &shape, exchange).await);
                 all.extend(self.without_consent(exchange).await);
             }
@@ -153,7 +154,7 @@ impl<'a> Conclusions<'a> {
             }
             "networkmanagerconnections" => {
                 let (shape, bench) = (self.manager_half(exchange), Bench::new());
-                let kind = NetworkManagerConnection { azure: Arc::clone(&bench.azure) };
+                let kind = Named::<NetworkManagerConnection>::new(&bench.azure);
                 all.push(self.one(&bench, kind, &shape, exchange).await);
             }
             "networkgroups" if exchange.is_list() => {
@@ -167,13 +168,13 @@ impl<'a> Conclusions<'a> {
             }
             "networkgroups" => {
                 let (shape, bench) = (self.group(exchange), Bench::new());
-                let kind = NetworkGroup { azure: Arc::clone(&bench.azure) };
+                let kind = Named::<NetworkGroup>::new(&bench.azure);
                 all.push(self.one(&bench, kind, &shape, exchange).await);
             }
             "staticmembers" if exchange.is_list() => all.extend(members(exchange).await),
             "staticmembers" => {
                 let (shape, bench) = (self.member(exchange), Bench::new());
-                let kind = StaticMember { azure: Arc::clone(&bench.azure) };
+                let kind = Named::<StaticMember>::new(&bench.azure);
                 all.push(self.one(&bench, kind, &shape, exchange).await);
             }
             "connectivityconfigurations" if exchange.is_list() => {
@@ -343,7 +344,7 @@ impl<'a> Conclusions<'a> {
                 "group": format!("{}/networkGroups/g", exchange.path),
                 "virtual_network": format!("{subscription}/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/v"),
             }));
-            let kind = StaticMember { azure: Arc::clone(&bench.azure) };
+            let kind = Named::<StaticMember>::new(&bench.azure);
             let ready = Attempt::new(&bench, Phase::Probe).precondition(&kind, &params).await;
             let drawn = match ready {
                 Ok(Readiness::Ready) => "may be sent".to_owned(),

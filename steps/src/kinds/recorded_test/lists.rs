@@ -1,5 +1,6 @@
 //! Reads recorded lists and queries: their items, their last page, and the conclusions of the kinds that use them.
 
+use crate::kinds::named_resource::Named;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -54,7 +55,7 @@ pub(super) async fn siblings(exchange: &Exchange) -> Vec<Conclusion> {
         let bench = Bench::new();
         // Before a write one list shows the connection both under its own name and under another one.
         answering(&bench, exchange);
-        let kind = NetworkManagerConnection { azure: Arc::clone(&bench.azure) };
+        let kind = Named::<NetworkManagerConnection>::new(&bench.azure);
         let params = params(json!({
             "scope": scope, "name": "other", "network_manager": manager, "scope_connection_state": "Connected",
         }));
@@ -87,7 +88,7 @@ pub(super) async fn members(exchange: &Exchange) -> Vec<Conclusion> {
         let network = properties["resourceId"].as_str().unwrap();
         let bench = Bench::new();
         answering(&bench, exchange);
-        let kind = StaticMember { azure: Arc::clone(&bench.azure) };
+        let kind = Named::<StaticMember>::new(&bench.azure);
         let wanted = params(json!({ "group": group, "virtual_network": network }));
         let seen = Attempt::new(&bench, Phase::Probe).check(&kind, &wanted).await;
         if let Ok(Observed::Present { output, .. }) = &seen {
@@ -113,7 +114,7 @@ pub(super) async fn members(exchange: &Exchange) -> Vec<Conclusion> {
     }
     let bench = Bench::new();
     answering(&bench, exchange);
-    let kind = StaticMember { azure: Arc::clone(&bench.azure) };
+    let kind = Named::<StaticMember>::new(&bench.azure);
     let network = format!("{STRANGER}/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/v");
     let wanted = params(json!({ "group": group, "virtual_network": network }));
     all.push(Conclusion {
