@@ -115,7 +115,7 @@ pub(crate) fn finding(state: &RunState, id: ItemId, fact: &Fact, kinds: &Registr
         run: state.run()?,
         proof: item.step()?.proof.as_deref()?,
         ensure: step.ensure,
-        moving: kinds.kind(&step.uses).map_or(&[], |kind| kind.moving),
+        moving: kinds.kind(&step.uses).map_or(&[], |kind| kind.meta.volatile_outputs),
         updated_since: item.step()?.updated_since.is_some(),
     };
     let read = fact.exchanges.iter().rev().find_map(|exchange| {

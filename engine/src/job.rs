@@ -16,9 +16,9 @@ use crate::guards::Guards;
 use crate::identity::{ActedAs, Identity};
 use crate::ids::ClaimKey;
 use crate::ids::{RunId, Seq, StepKey};
+use crate::kind_meta::DeleteDelay;
 use crate::observation::{Observed, Phase, Readiness, Undone};
 use crate::signal::{Approval, Choice};
-use crate::step::DeleteDelay;
 
 /// One phase of one step, with everything that is needed to perform it.
 #[derive(Clone, Debug, PartialEq)]

@@ -10,6 +10,7 @@
 mod accounts;
 mod attempt_log;
 mod backend;
+mod check;
 mod clock;
 mod contents;
 mod decide;
@@ -30,6 +31,7 @@ mod identity;
 mod ids;
 mod job;
 mod journal;
+mod kind_meta;
 mod observation;
 mod ownership;
 mod perform;
@@ -38,6 +40,7 @@ mod plan_cache;
 mod planned_steps;
 mod preview;
 mod registry;
+mod remote;
 mod rollout;
 mod schedule;
 mod search;
@@ -54,6 +57,7 @@ pub use backend::{
     Backend, Begins, DriveOptions, Filter, NewRollout, NewRun, Parked, RunSummary, Runs, Started, StopToken,
     Stopper,
 };
+pub use check::{Check, Reading};
 pub use clock::{Clock, Now, SystemClock, VirtualClock};
 pub use contents::{Content, Contents};
 pub use decide::{
@@ -78,6 +82,7 @@ pub use journal::{
     Acceptance, CutPoint, CutPoints, Durability, Examination, JournalReport, LEASE, Mode, Opening, Remarks,
     Sharing, Transcript, Wider, belongs_to_another, examine as examine_journal, recover as recover_journal,
 };
+pub use kind_meta::{DeleteDelay, KindMeta, WriteMeta};
 pub use observation::{
     Applied, Evidence, Guarded, Marker, Observed, Phase, ReadProof, Readiness, Undone, id_of,
 };
@@ -87,6 +92,7 @@ pub use permission::Permission;
 pub use planned_steps::{PlannedStep, PlannedTask, foresee};
 pub use preview::{PlannedChange, Preview, Previewed, preview};
 pub use registry::{Kind, Registry};
+pub use remote::Remote;
 pub use rollout::{Created, EarlierRun, Labels, Rollout, RunKey};
 pub use search::lost_tail;
 pub use signal::{Actor, Approval, Choice, Repair, Signal, SignalRefused, SignalRow};
@@ -95,7 +101,7 @@ pub use state::{
     Absence, BlockState, Control, Counts, Direction, Goal, HaltedBlock, IllegalTransition, ItemKind,
     ItemView, OpenWait, Pause, Proof, RunState, RunStatus, Stated, StepState, Verified, Waiting, fold,
 };
-pub use step::{Compare, DeleteDelay, Misfit, Step, StepCx};
+pub use step::{Compare, Misfit, Step, StepCx};
 pub use twinspan_plans::expr::SECRET;
 pub use twinspan_plans::{Clash, Digest, EffectClass, Ensure, Identities, parse_duration};
 pub use wait::{Approvers, Wait, WaitKind};

@@ -136,7 +136,7 @@ impl Performer {
                 Phase::Probe | Phase::Verify | Phase::UndoProbe | Phase::UndoVerify => {
                     let seen = step.look(&cx, &job.params, job.decided == Some(Choice::Recreate)).await?;
                     self.guard_was_met(job, &seen);
-                    self.confirm_guards(kind.effect, job, &seen, log).await?;
+                    self.confirm_guards(kind.meta.effect, job, &seen, log).await?;
                     Ok(seen)
                 }
             }

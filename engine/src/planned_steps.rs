@@ -415,7 +415,7 @@ impl Ahead<'_> {
             },
         };
         if let (Some(kind), Value::Object(fields)) = (self.registry.kind(&step.uses), &mut params) {
-            let unneeded = |name: &str| kind.only_checked.contains(&name);
+            let unneeded = |name: &str| kind.meta.read_only_params.contains(&name);
             fields.retain(|name, value| !unneeded(name) || reader.hole_in(value).is_none());
         }
         if let Some(hole) = reader.hole_in(&params) {

@@ -3,6 +3,7 @@
 mod bounds;
 mod contents;
 mod erased;
+mod fallback;
 mod schema_type;
 
 use std::collections::BTreeMap;
@@ -11,23 +12,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::{JsonSchema, generate::SchemaSettings};
+use serde::Deserialize;
 use serde_json::Value;
-use twinspan_plans::{Catalog, EffectClass, KindSpec};
+use twinspan_plans::{Catalog, EffectClass, Field, KindSpec};
 
+use crate::check::{Check, Reading};
 use crate::failure::StepError;
 use crate::hand_over::HandOver;
 use crate::identity::Identity;
-use crate::job::KindRules;
+use crate::job::{KindRules, Seen};
+use crate::kind_meta::KindMeta;
 use crate::permission::Permission;
-use crate::step::{DeleteDelay, Step, StepCx};
+use crate::remote::Remote;
+use crate::step::{Step, StepCx};
 use crate::wait::Wait;
 
 pub(crate) use erased::DynStep;
+use fallback::Registered;
 
 /// All step kinds of a program.
 #[derive(Default)]
 pub struct Registry {
     kinds: BTreeMap<&'static str, Kind>,
+    remote: Option<Arc<dyn Remote>>,
     catalog: Catalog,
     problems: Vec<String>,
 }
@@ -35,28 +42,8 @@ pub struct Registry {
 /// The properties of one kind.
 pub struct Kind {
     step: Arc<dyn DynStep>,
-    /// Name in `uses`.
-    pub name: &'static str,
-    /// One line.
-    pub summary: &'static str,
-    /// The effect class of its write.
-    pub effect: EffectClass,
-    /// The consistency delay: after an uncertain write, how long an absence must last before it is believed.
-    pub settle: Duration,
-    /// The request window: how long a request may still take effect when its response did not come.
-    pub request_window: Duration,
-    /// Why undo always keeps what it created; `None`: undo deletes it.
-    pub keeps: Option<&'static str>,
-    /// Whether it supports `ensure: absent`.
-    pub removable: bool,
-    /// The delete delay, if it has one.
-    pub delete_delay: Option<DeleteDelay>,
-    /// Parameters that no write depends on.
-    pub only_checked: &'static [&'static str],
-    /// The identity attribute by which its guards apply to some steps and not to others; `None`: it has no guard.
-    pub guards_by: Option<&'static str>,
-    /// Outputs that keep changing after the step is done.
-    pub moving: &'static [&'static str],
+    /// What it declares about itself.
+    pub meta: KindMeta,
     /// Parameters that work in the simulator's default world.
     pub example: Value,
     /// JSON Schema of its parameters.
@@ -66,93 +53,80 @@ pub struct Kind {
 }
 
 impl Registry {
-    /// An empty registry.
+    /// An empty registry, whose kinds are checked as the acting identity only.
     pub fn new() -> Self {
         Registry::default()
+    }
+
+    /// An empty registry of kinds of `remote`: where this machine has no credential for the acting identity, another
+    /// identity may check ([`KindMeta::checked_by_others`]).
+    pub fn of(remote: Arc<dyn Remote>) -> Self {
+        Registry { remote: Some(remote), ..Registry::default() }
     }
 
     /// Adds a kind.
     #[must_use]
     pub fn with<S: Step>(mut self, step: S) -> Self {
+        let meta = S::META;
         let params = schema::<S::Params>(false);
         let outputs = schema::<S::Output>(true);
         let (param_fields, param_problems) = schema_type::fields(&params);
         let (output_fields, output_problems) = schema_type::fields(&outputs);
-        self.problems.extend(param_problems.iter().map(|what| format!("{}, parameter {what}", S::KIND)));
-        self.problems.extend(output_problems.iter().map(|what| format!("{}, output {what}", S::KIND)));
-        let unknown =
-            S::VOLATILE_OUTPUTS.iter().filter(|name| output_fields.iter().all(|field| field.name != **name));
-        self.problems.extend(unknown.map(|name| format!("{}, no output {name} that could change", S::KIND)));
-        if let Some((parameter, _)) = S::EFFECT_WITHOUT
-            && param_fields.iter().all(|field| field.name != parameter || field.required)
-        {
-            self.problems.push(format!("{}, {parameter} is not an optional parameter", S::KIND));
-        }
-        let example = serde_json::to_value(S::example()).unwrap_or_else(|error| {
-            self.problems.push(format!("{}, example cannot be written: {error}", S::KIND));
+        let mut problems: Vec<String> =
+            param_problems.iter().map(|what| format!("parameter {what}")).collect();
+        problems.extend(output_problems.iter().map(|what| format!("output {what}")));
+        problems.extend(mismatches(&meta, &param_fields, &output_fields));
+        let example = written_example::<S>().unwrap_or_else(|why| {
+            problems.push(why);
             Value::Null
         });
-        if S::REMOVABLE && (S::EFFECT == EffectClass::Read || S::RETAIN_ON_UNDO.is_some()) {
-            self.problems
-                .push(format!("{} cannot be removable: it creates nothing, or undo keeps it", S::KIND));
-        }
         let required = param_fields.iter().filter(|field| field.required).map(|field| field.name.clone());
         let check = bounds::check_of::<S>(example.clone(), required.collect());
         let kind = Kind {
-            step: Arc::new(step),
-            name: S::KIND,
-            summary: S::SUMMARY,
-            effect: S::EFFECT,
-            settle: S::CONSISTENCY_DELAY,
-            request_window: S::REQUEST_WINDOW,
-            keeps: S::RETAIN_ON_UNDO,
-            removable: S::REMOVABLE,
-            only_checked: S::READ_ONLY_PARAMS,
-            delete_delay: S::DELETE_DELAY,
-            moving: S::VOLATILE_OUTPUTS,
-            guards_by: S::GUARDS,
+            step: Arc::new(Registered::new(step, self.remote.as_ref())),
+            meta,
             example,
             params,
             outputs,
         };
-        if self.kinds.insert(S::KIND, kind).is_some() {
-            self.problems.push(format!("{} is registered twice", S::KIND));
+        if self.kinds.insert(meta.name, kind).is_some() {
+            problems.push("is registered twice".to_owned());
         }
-        for name in S::SECRETS {
-            if param_fields.iter().all(|field| field.name != *name) {
-                self.problems.push(format!("{}, no parameter {name} that could hold a secret", S::KIND));
-            }
-        }
+        self.problems.extend(problems.into_iter().map(|what| format!("{}, {what}", meta.name)));
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let spec = KindSpec {
-            secrets: S::SECRETS.iter().map(|name| (*name).to_owned()).collect(),
-            guards: S::GUARDS.is_some(),
+            secrets: owned(meta.secrets),
+            guards: meta.guards.is_some(),
             check,
-            name: S::KIND.to_owned(),
-            summary: S::SUMMARY.to_owned(),
-            effect: S::EFFECT,
-            effect_without: S::EFFECT_WITHOUT.map(|(parameter, effect)| (parameter.to_owned(), effect)),
-            removable: S::REMOVABLE,
-            gate: S::GATE,
-            request_window: S::REQUEST_WINDOW.as_secs(),
-            undo_before: S::UNDO_BEFORE.iter().map(|kind| (*kind).to_owned()).collect(),
-            identities: S::IDENTITIES,
-            auxiliary: S::AUXILIARY,
+            name: meta.name.to_owned(),
+            summary: meta.summary.to_owned(),
+            effect: meta.effect,
+            effect_without: meta.effect_without.map(|(parameter, effect)| (parameter.to_owned(), effect)),
+            removable: meta.removable,
+            gate: meta.gate,
+            request_window: meta.request_window.as_secs(),
+            undo_before: owned(meta.undo_before),
+            identities: meta.identities,
+            auxiliary: meta.auxiliary,
             params: param_fields,
-            forms: S::EXACTLY_ONE_OF
-                .iter()
-                .map(|form| form.iter().map(|name| (*name).to_owned()).collect())
-                .collect(),
+            forms: meta.exactly_one_of.iter().map(|form| owned(form)).collect(),
             outputs: output_fields,
         };
-        self.catalog.kinds.insert(S::KIND.to_owned(), spec);
+        self.catalog.kinds.insert(meta.name.to_owned(), spec);
         self
+    }
+
+    /// Adds a kind that only reads.
+    #[must_use]
+    pub fn check<K: Check>(self, kind: K) -> Self {
+        self.with(Reading(kind))
     }
 
     /// The same kinds with request windows of at most `longest`: for tests that kill the program and must not wait.
     #[must_use]
     pub fn with_request_windows_within(mut self, longest: Duration) -> Self {
         for kind in self.kinds.values_mut() {
-            kind.request_window = kind.request_window.min(longest);
+            kind.meta.request_window = kind.meta.request_window.min(longest);
         }
         self
     }
@@ -183,6 +157,14 @@ impl Kind {
         &self.step
     }
 
+    /// Checks a step with these parameters once, as the driver does: in a probe, with its precondition.
+    ///
+    /// # Errors
+    /// The parameters do not fit, or the check failed.
+    pub async fn check(&self, cx: &StepCx<'_>, params: &Value) -> Result<Seen, StepError> {
+        self.step.look(cx, params, false).await
+    }
+
     /// What a person does instead of a step with these parameters.
     pub fn hand_over(&self, cx: &StepCx<'_>, params: &Value) -> Result<HandOver, StepError> {
         self.step.hand_over(cx, params)
@@ -201,17 +183,17 @@ impl Kind {
     /// The constants that the engine's rules need.
     pub fn rules(&self) -> KindRules {
         KindRules {
-            settle: self.settle,
-            window: self.request_window,
-            keeps: self.keeps,
-            delete_delay: self.delete_delay,
+            settle: self.meta.consistency_delay,
+            window: self.meta.request_window,
+            keeps: self.meta.retain_on_undo,
+            delete_delay: self.meta.delete_delay,
         }
     }
 }
 
 impl fmt::Debug for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kind").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Kind").field("name", &self.meta.name).finish_non_exhaustive()
     }
 }
 
@@ -219,6 +201,42 @@ impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registry").field("kinds", &self.kinds).finish_non_exhaustive()
     }
+}
+
+/// What a kind declares that does not fit its parameters and outputs, or itself.
+fn mismatches(meta: &KindMeta, params: &[Field], outputs: &[Field]) -> Vec<String> {
+    let has = |fields: &[Field], name: &str| fields.iter().any(|field| field.name == name);
+    let mut all = Vec::new();
+    for name in meta.volatile_outputs.iter().filter(|name| !has(outputs, name)) {
+        all.push(format!("no output {name} that could change"));
+    }
+    for name in meta.secrets.iter().filter(|name| !has(params, name)) {
+        all.push(format!("no parameter {name} that could hold a secret"));
+    }
+    for name in meta.read_only_params.iter().chain(meta.exactly_one_of.iter().copied().flatten()) {
+        if !has(params, name) {
+            all.push(format!("no parameter {name}"));
+        }
+    }
+    if let Some((parameter, _)) = meta.effect_without
+        && params.iter().all(|field| field.name != parameter || field.required)
+    {
+        all.push(format!("{parameter} is not an optional parameter"));
+    }
+    if meta.removable && (meta.effect == EffectClass::Read || meta.retain_on_undo.is_some()) {
+        all.push("cannot be removable: it creates nothing, or undo keeps it".to_owned());
+    }
+    all
+}
+
+/// The example, written as a plan gives it. Examples are built without validation, so it is read back as well.
+fn written_example<S: Step>() -> Result<Value, String> {
+    let written =
+        serde_json::to_value(S::example()).map_err(|error| format!("example cannot be written: {error}"))?;
+    let again = S::Params::deserialize(&written)
+        .and_then(serde_json::to_value)
+        .map_err(|error| format!("example cannot be read: {error}"))?;
+    if again == written { Ok(written) } else { Err(format!("example is read as {again}")) }
 }
 
 /// The schema for writing (outputs) or reading (parameters): a field with a default is required only for writing.

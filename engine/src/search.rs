@@ -78,7 +78,7 @@ fn found(
     look: Option<&StepReading>,
 ) -> Option<SoughtState> {
     let step = state.plan().node(outline.node).step()?;
-    let kept = performer.registry().kind(&step.uses).is_some_and(|kind| kind.keeps.is_some());
+    let kept = performer.registry().kind(&step.uses).is_some_and(|kind| kind.meta.retain_on_undo.is_some());
     let writes = step.effect != EffectClass::Read && step.ensure == Ensure::Present && !kept;
     if !outline.applies || !writes || state.lookup(&outline.key).is_some_and(|id| !state.is_unsearched(id)) {
         return None;

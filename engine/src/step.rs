@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use twinspan_plans::{Clash, EffectClass, Ensure, Identities};
+use twinspan_plans::{Clash, Ensure};
 use uuid::Uuid;
 
 pub(crate) use crate::attempt_log::AttemptLog;
@@ -23,6 +23,7 @@ use crate::hand_over::{HandOver, Variable};
 use crate::identity::Identity;
 use crate::ids::ClaimKey;
 use crate::ids::{RunId, StepKey};
+use crate::kind_meta::KindMeta;
 use crate::observation::Applied;
 use crate::observation::Guarded;
 use crate::observation::Observed;
@@ -35,57 +36,11 @@ use crate::wait::Wait;
 
 /// A step kind.
 pub trait Step: Send + Sync + 'static {
-    /// Name in `uses`.
-    const KIND: &'static str;
-    /// One line, imperative.
-    const SUMMARY: &'static str;
-    /// How the write behaves when it is sent twice or its response is lost.
-    const EFFECT: EffectClass;
-    /// A parameter without which the write behaves differently, and how; `None`: every step of the kind behaves the
-    /// same.
-    const EFFECT_WITHOUT: Option<(&'static str, EffectClass)> = None;
-    /// The consistency delay: after an uncertain write, how long reads must find nothing before the absence is
-    /// believed.
-    const CONSISTENCY_DELAY: Duration;
-    /// How long a request may still take effect after it was sent, when its response did not come: a constant of the
-    /// service. Deletes, re-creation, repair and undo wait until it has passed.
-    const REQUEST_WINDOW: Duration;
-    /// How many identities `as` takes.
-    const IDENTITIES: Identities = Identities::One;
-    /// Whether the kind uses `auxiliary`.
-    const AUXILIARY: bool = false;
-    /// Why undo always keeps what this kind created; `None`: undo deletes it.
-    const RETAIN_ON_UNDO: Option<&'static str> = None;
-    /// Whether the kind supports `ensure: absent`: it can find and delete the resource, whichever run or person
-    /// created it.
-    const REMOVABLE: bool = false;
-    /// Whether a step of this kind is a barrier: the steps written after it in the same list need it, unless the plan
-    /// says `barrier: false`.
-    const GATE: bool = false;
-    /// Kinds whose steps are undone *after* a step of this kind that they need. Undo otherwise goes backwards through
-    /// the needs; some resources must be deleted in the order in which they were created.
-    const UNDO_BEFORE: &'static [&'static str] = &[];
-    /// The delete delay: how long the resource must stay after other deletes of the same run. With `ensure: absent` it
-    /// also counts from the start of the step, because other runs may have deleted something; `None`: no delay.
-    const DELETE_DELAY: Option<DeleteDelay> = None;
-    /// Alternative sets of parameters: exactly one of the sets is given, and all of it.
-    const EXACTLY_ONE_OF: &'static [&'static [&'static str]] = &[];
-    /// Parameters that no write depends on: a hand-over omits those whose values are not known yet.
-    const READ_ONLY_PARAMS: &'static [&'static str] = &[];
-
-    /// Parameters whose fields may hold a secret as their whole value; the kind reads the secret when it sends the
-    /// request.
-    const SECRETS: &'static [&'static str] = &[];
-    /// The paths of all texts in a value of such a parameter that are secrets, by the name of their field or by their form. A
-    /// plan must not contain them, nor read them from an input that is not a secret.
+    /// What the kind declares about itself.
+    const META: KindMeta;
+    /// The paths of all texts in a value of a parameter in [`KindMeta::secrets`] that are secrets, by the name of their field or
+    /// by their form. A plan must not contain them, nor read them from an input that is not a secret.
     const WRITTEN_SECRETS: fn(&Value) -> Vec<Vec<String>> = |_| Vec::new();
-    /// The identity attribute by which [`Step::guard`] compares homes; `None`: the kind has no guard. After the run's
-    /// first write, a guard that does not hold stops only steps whose identity has the same value as the guard's own
-    /// step.
-    const GUARDS: Option<&'static str> = None;
-
-    /// Outputs that keep changing after the step is done: `verify` does not compare them with the proven values.
-    const VOLATILE_OUTPUTS: &'static [&'static str] = &[];
 
     /// Parameters, after references are resolved.
     type Params: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
@@ -218,15 +173,6 @@ impl Misfit {
         self.within.push(part.to_string());
         self
     }
-}
-
-/// A delete delay: how long a resource must stay after the run's last delete before it is deleted itself, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DeleteDelay {
-    /// How long.
-    pub after: Duration,
-    /// Why, for the person who waits: "removed sooner, …".
-    pub why: &'static str,
 }
 
 /// The context of a running step. It has no way to sleep: a step that must wait returns a wait and is called again.

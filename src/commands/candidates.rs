@@ -74,7 +74,7 @@ async fn candidates(ui: &Ui, app: &App, before: &[String]) -> Option<Vec<String>
         }
         (_, Some(_)) => None,
         ("steps", None) if word == 0 => {
-            Some(step_kinds::described().ok()?.kinds().map(|kind| kind.name.to_owned()).collect())
+            Some(step_kinds::described().ok()?.kinds().map(|kind| kind.meta.name.to_owned()).collect())
         }
         ("man" | "help", None) if word == 0 => {
             let cli = app.command_line();

@@ -15,6 +15,7 @@ use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
+use twinspan_engine::{Difference, Marker, Observed, Wait};
 
 pub(crate) use connection::{ConnectionSide, ConnectionState, NamesManager, NamesScope, RecreatedBy};
 
@@ -222,6 +223,34 @@ impl fmt::Display for Provisioning {
             Provisioning::Succeeded => "Succeeded",
             Provisioning::Failed(text) | Provisioning::Underway(text) => text,
         })
+    }
+}
+
+impl Provisioning {
+    /// What the state means for a resource that was compared with the plan. `words`: "network group ng-spokes is"; `undoing`:
+    /// before a delete, a resource is present in every state.
+    pub(crate) fn judged<O>(
+        &self,
+        undoing: bool,
+        words: &str,
+        output: O,
+        mut differences: Vec<Difference>,
+        marker: Marker,
+    ) -> Observed<O> {
+        match self {
+            Provisioning::Underway(state) if !undoing => {
+                return Observed::Converging { wait: Wait::remote(format!("{words} {state}")), marker };
+            }
+            Provisioning::Failed(state) if !undoing => {
+                differences.push(Difference::new("provisioning state", "Succeeded", state.clone()));
+            }
+            _ => {}
+        }
+        if differences.is_empty() {
+            Observed::Present { output, marker }
+        } else {
+            Observed::Differs { output, differences, marker }
+        }
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) fn make(look: (Request, Find), write: Request) -> Create {
 }
 
 /// When an undo may delete what the hand-over created.
-const UNUSED: &str = "only if this run's hand-over made it and nothing uses it";
+pub(crate) const UNUSED: &str = "only if this run's hand-over made it and nothing uses it";
 
 /// The hand-over of a resource with a known path: read by path, written with PUT, undone with DELETE.
 pub(crate) fn resource(

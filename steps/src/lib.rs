@@ -12,6 +12,7 @@ pub mod ids;
 mod kinds;
 mod permissions;
 pub mod readiness;
+mod remote;
 mod supervisor;
 mod tenancy;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, Backend, ClaimKey, DriveOptions, EffectClass, Filter, Identities, Marker, Observed, Performer,
+    Applied, Backend, ClaimKey, DriveOptions, Filter, Identities, KindMeta, Marker, Observed, Performer,
     Registry, RunStatus, Runs, SqliteBackend, Step, StepCx, StepError, StopToken, SystemClock, Undone, Wait,
     WaitKind,
 };
@@ -29,12 +29,10 @@ struct Params {}
 struct Output {}
 
 impl Step for Ask {
-    const KIND: &'static str = "ask";
-    const SUMMARY: &'static str = "Wait for a person who never comes";
-    const EFFECT: EffectClass = EffectClass::Read;
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
-    const IDENTITIES: Identities = Identities::None;
+    const META: KindMeta = KindMeta {
+        identities: Identities::None,
+        ..KindMeta::reads("ask", "Wait for a person who never comes")
+    };
 
     type Params = Params;
     type Output = Output;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Identities, Marker, Observed, Registry, Step, StepCx, StepError, Undone,
+    Applied, ClaimKey, EffectClass, Identities, KindMeta, Marker, Observed, Registry, Step, StepCx,
+    StepError, Undone, WriteMeta,
 };
 use twinspan_plans::{Plan, compile, parse};
 
@@ -42,13 +43,19 @@ impl From<&Params> for Effect {
 }
 
 impl Step for Record {
-    const KIND: &'static str = "record";
-    const SUMMARY: &'static str = "Append a record to the file of effects";
-    const EFFECT: EffectClass = EffectClass::PutSame;
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
-    const IDENTITIES: Identities = Identities::None;
-    const RETAIN_ON_UNDO: Option<&'static str> = Some("the file of effects only grows");
+    const META: KindMeta = KindMeta {
+        identities: Identities::None,
+        retain_on_undo: Some("the file of effects only grows"),
+        ..KindMeta::writes(
+            "record",
+            "Append a record to the file of effects",
+            WriteMeta {
+                effect: EffectClass::PutSame,
+                consistency_delay: Duration::ZERO,
+                request_window: Duration::ZERO,
+            },
+        )
+    };
 
     type Params = Params;
     type Output = Output;

@@ -1,6 +1,6 @@
 //! Request windows of requests without a response: while one is open, nothing is deleted, created again or believed absent.
 //!
-//! A kind declares how long a request may still take effect ([`crate::step::Step::REQUEST_WINDOW`]). The window counts from
+//! A kind declares how long a request may still take effect ([`crate::kind_meta::KindMeta::request_window`]). The window counts from
 //! the last possible send of the attempt, by the boot-time clock; after a take-over, from the take-over. Neither a read nor a
 //! later attempt closes it. Two cases need not wait: a read that finds the wanted resource proves an uncertain create, and a
 //! `PutSame` may be sent again, because the late request writes the same.

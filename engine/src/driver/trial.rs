@@ -19,6 +19,7 @@ use crate::failure::{FailureClass, StepError};
 use crate::ids::ClaimKey;
 use crate::ids::RunId;
 use crate::journal::Opening;
+use crate::kind_meta::{KindMeta, WriteMeta};
 use crate::observation::{Applied, Marker, Observed, Readiness, Undone};
 use crate::perform::Performer;
 use crate::registry::Registry;
@@ -105,12 +106,19 @@ pub(crate) struct ThingOutput {
 }
 
 impl Step for Thing {
-    const KIND: &'static str = "thing";
-    const SUMMARY: &'static str = "Create a resource";
-    const EFFECT: EffectClass = EffectClass::PutSame;
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
-    const IDENTITIES: Identities = Identities::None;
+    const META: KindMeta = KindMeta {
+        identities: Identities::None,
+        ..KindMeta::writes(
+            "thing",
+            "Create a resource",
+            WriteMeta {
+                effect: EffectClass::PutSame,
+                consistency_delay: Duration::ZERO,
+                request_window: Duration::ZERO,
+            },
+        )
+    };
+
     type Params = ThingParams;
     type Output = ThingOutput;
 
@@ -194,12 +202,9 @@ pub(crate) struct PersonParams {
 pub(crate) struct PersonOutput {}
 
 impl Step for Person {
-    const KIND: &'static str = "person";
-    const SUMMARY: &'static str = "Wait for a person";
-    const EFFECT: EffectClass = EffectClass::Read;
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
-    const IDENTITIES: Identities = Identities::None;
+    const META: KindMeta =
+        KindMeta { identities: Identities::None, ..KindMeta::reads("person", "Wait for a person") };
+
     type Params = PersonParams;
     type Output = PersonOutput;
 

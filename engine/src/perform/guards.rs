@@ -165,7 +165,7 @@ impl Performer {
     }
 
     fn guards_by(&self, guard: &Guard) -> Option<&'static str> {
-        self.registry().kind(&guard.kind)?.guards_by
+        self.registry().kind(&guard.kind)?.meta.guards
     }
 
     async fn read_guard(&self, guard: &Guard, job: &Job, since: Timestamp) -> Read {
@@ -207,7 +207,7 @@ impl Performer {
 
     /// Marks a guard as met if its own step's probe found the resource, so that it is not read again before other writes.
     pub(crate) fn guard_was_met(&self, job: &Job, seen: &Seen) {
-        let kind_guards = self.registry().kind(&job.kind).is_some_and(|kind| kind.guards_by.is_some());
+        let kind_guards = self.registry().kind(&job.kind).is_some_and(|kind| kind.meta.guards.is_some());
         let is_guard = kind_guards && job.guards.is_some() && job.phase == Phase::Probe;
         let found = matches!(seen, Seen::Checked { observed: Observed::Present { .. }, .. });
         // If the lock is taken, the guards are being read, and this one is among them.

@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::failure::{Certainty, FailureClass, StepError};
 use crate::ids::ClaimKey;
 use crate::ids::RunId;
+use crate::kind_meta::{KindMeta, WriteMeta};
 use crate::observation::{Applied, Marker, Observed, Phase, Readiness, Undone};
 use crate::registry::Registry;
 use crate::step::{Step, StepCx};
@@ -62,11 +63,16 @@ struct Output {
 }
 
 impl Step for Moody {
-    const KIND: &'static str = "test.moody";
-    const SUMMARY: &'static str = "Do as the mood is";
-    const EFFECT: EffectClass = EffectClass::PutSame;
-    const CONSISTENCY_DELAY: Duration = Duration::from_secs(9);
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
+    const META: KindMeta = KindMeta::writes(
+        "test.moody",
+        "Do as the mood is",
+        WriteMeta {
+            effect: EffectClass::PutSame,
+            consistency_delay: Duration::from_secs(9),
+            request_window: Duration::ZERO,
+        },
+    );
+
     type Params = Params;
     type Output = Output;
 

@@ -17,6 +17,7 @@ use crate::failure::StepError;
 use crate::hand_over::{Act, Create, Find, HandOver, Request, Task, Variable};
 use crate::ids::ClaimKey;
 use crate::ids::{RunId, Seq};
+use crate::kind_meta::{KindMeta, WriteMeta};
 use crate::observation::{Applied, Observed, Readiness, Undone};
 use crate::planned_steps::{PlannedStep, PlannedTask, foresee};
 use crate::registry::Registry;
@@ -48,11 +49,16 @@ struct Output {
 }
 
 impl Step for Numbered {
-    const KIND: &'static str = "numbered";
-    const SUMMARY: &'static str = "Make a thing with a number";
-    const EFFECT: EffectClass = EffectClass::PostWithProbe;
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
+    const META: KindMeta = KindMeta::writes(
+        "numbered",
+        "Make a thing with a number",
+        WriteMeta {
+            effect: EffectClass::PostWithProbe,
+            consistency_delay: Duration::ZERO,
+            request_window: Duration::ZERO,
+        },
+    );
+
     type Params = Params;
     type Output = Output;
 

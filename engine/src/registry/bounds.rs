@@ -89,16 +89,15 @@ fn misfits<S: Step>(
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use schemars::JsonSchema;
     use serde::{Deserialize, Serialize};
     use serde_json::json;
-    use twinspan_plans::{EffectClass, Ensure};
+    use twinspan_plans::Ensure;
 
     use super::*;
     use crate::failure::StepError;
     use crate::ids::ClaimKey;
+    use crate::kind_meta::KindMeta;
     use crate::observation::{Applied, Observed, Undone};
     use crate::step::{Misfit, StepCx};
 
@@ -114,11 +113,8 @@ mod tests {
     }
 
     impl Step for Pair {
-        const KIND: &'static str = "test.pair";
-        const SUMMARY: &'static str = "Hold two numbers";
-        const EFFECT: EffectClass = EffectClass::Read;
-        const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-        const REQUEST_WINDOW: Duration = Duration::ZERO;
+        const META: KindMeta = KindMeta::reads("test.pair", "Hold two numbers");
+
         type Params = Params;
         type Output = Params;
 

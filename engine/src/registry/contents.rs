@@ -18,7 +18,7 @@ pub(crate) async fn with_contents<S: Step>(
     recreates: bool,
 ) -> Result<(Observed<S::Output>, Option<Difference>), StepError> {
     let found = match (cx.phase, &observed) {
-        _ if S::EFFECT == EffectClass::Read => None,
+        _ if S::META.effect == EffectClass::Read => None,
         (Phase::UndoProbe, Observed::Present { output, .. })
         | (
             Phase::Probe | Phase::UndoProbe,

@@ -13,6 +13,7 @@ use crate::observation::Guarded;
 use crate::observation::{Observed, Phase};
 use crate::permission::Permission;
 use crate::registry::contents::with_contents;
+use crate::registry::fallback::Registered;
 use crate::step::{Step, StepCx};
 use crate::wait::Wait;
 
@@ -46,7 +47,7 @@ pub(crate) trait DynStep: Send + Sync {
     fn permissions(&self, cx: &StepCx<'_>, params: &Value) -> Result<Vec<Permission>, StepError>;
 }
 
-impl<S: Step> DynStep for S {
+impl<S: Step> DynStep for Registered<S> {
     fn look<'a>(
         &'a self,
         cx: &'a StepCx<'a>,
@@ -58,9 +59,9 @@ impl<S: Step> DynStep for S {
             if cx.phase == Phase::Probe {
                 fit::<S>(&params, cx)?;
             }
-            let claims = self.claims(cx, &params).into_iter().map(ClaimKey::folded).collect();
+            let claims = self.step.claims(cx, &params).into_iter().map(ClaimKey::folded).collect();
             let observed = self.check(cx, &params).await?;
-            let (observed, contents) = with_contents(self, cx, &params, observed, recreates).await?;
+            let (observed, contents) = with_contents(&self.step, cx, &params, observed, recreates).await?;
             let missing = matches!(observed, Observed::Absent | Observed::Differs { .. });
             let readiness = if cx.phase == Phase::Probe && missing {
                 Some(self.precondition(cx, &params).await?)
@@ -74,7 +75,7 @@ impl<S: Step> DynStep for S {
     fn apply<'a>(&'a self, cx: &'a StepCx<'a>, params: &'a Value) -> BoxFuture<'a, Result<Seen, StepError>> {
         Box::pin(async move {
             let params = decode_params::<S>(params)?;
-            let applied = Step::apply(self, cx, &params).await?;
+            let applied = self.step.apply(cx, &params).await?;
             Ok(Seen::Applied { receipt: applied.receipt })
         })
     }
@@ -93,19 +94,19 @@ impl<S: Step> DynStep for S {
             let found = decode::<S::Output>(found).map_err(|(place, what)| {
                 StepError::new(
                     FailureClass::Bug,
-                    format!("output{place} of {} is not readable: {what}", S::KIND),
+                    format!("output{place} of {} is not readable: {what}", S::META.name),
                 )
             })?;
-            Ok(Seen::Undone(Step::undo(self, cx, &params, &found).await?))
+            Ok(Seen::Undone(self.step.undo(cx, &params, &found).await?))
         })
     }
 
     fn hand_over(&self, cx: &StepCx<'_>, params: &Value) -> Result<HandOver, StepError> {
-        Step::hand_over(self, cx, &decode_params::<S>(params)?)
+        self.hand_over(cx, &decode_params::<S>(params)?)
     }
 
     fn expected_wait(&self, identity: &Identity) -> Option<Wait> {
-        Step::expected_wait(self, identity)
+        self.step.expected_wait(identity)
     }
 
     fn guard<'a>(
@@ -113,18 +114,18 @@ impl<S: Step> DynStep for S {
         cx: &'a StepCx<'a>,
         known: &'a Value,
     ) -> BoxFuture<'a, Result<Guarded, StepError>> {
-        Box::pin(Step::guard(self, cx, known))
+        Box::pin(self.step.guard(cx, known))
     }
 
     fn permissions(&self, cx: &StepCx<'_>, params: &Value) -> Result<Vec<Permission>, StepError> {
-        Step::permissions(self, cx, &decode_params::<S>(params)?)
+        self.step.permissions(cx, &decode_params::<S>(params)?)
     }
 }
 
 fn decode_params<S: Step>(params: &Value) -> Result<S::Params, StepError> {
     decode::<S::Params>(params).map_err(|(place, what)| {
-        StepError::plan_wrong(format!("with{place} of {}: {what}", S::KIND))
-            .hint(format!("`twinspan steps {}` lists the parameters", S::KIND))
+        StepError::plan_wrong(format!("with{place} of {}: {what}", S::META.name))
+            .hint(format!("`twinspan steps {}` lists the parameters", S::META.name))
     })
 }
 
@@ -133,8 +134,8 @@ fn fit<S: Step>(params: &S::Params, cx: &StepCx<'_>) -> Result<(), StepError> {
     let Some(misfit) = S::misfits(params, cx.ensure).into_iter().next() else { return Ok(()) };
     let place: String = misfit.about.iter().take(1).map(|name| format!(".{name}")).collect();
     let place = misfit.within.iter().fold(place, |place, part| format!("{place}.{part}"));
-    Err(StepError::plan_wrong(format!("with{place} of {}: {}", S::KIND, misfit.why))
-        .hint(format!("`twinspan steps {}` lists the parameters", S::KIND)))
+    Err(StepError::plan_wrong(format!("with{place} of {}: {}", S::META.name, misfit.why))
+        .hint(format!("`twinspan steps {}` lists the parameters", S::META.name)))
 }
 
 /// Deserializes a value; on failure returns the path to the wrong place, and why.
@@ -167,7 +168,10 @@ fn decode<T: DeserializeOwned>(value: &Value) -> Result<T, (String, String)> {
 fn erase<S: Step>(observed: Observed<S::Output>) -> Result<Observed<Value>, StepError> {
     let plain = |output: S::Output| {
         serde_json::to_value(output).map_err(|error| {
-            StepError::new(FailureClass::Bug, format!("output of {} cannot be written: {error}", S::KIND))
+            StepError::new(
+                FailureClass::Bug,
+                format!("output of {} cannot be written: {error}", S::META.name),
+            )
         })
     };
     Ok(match observed {

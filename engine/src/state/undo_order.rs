@@ -6,7 +6,7 @@
 //! undo      reader before target      (the same edges, reversed)
 //! ```
 //!
-//! A kind can reverse one edge: [`crate::step::Step::UNDO_BEFORE`] says that its steps are undone *before* certain kinds that
+//! A kind can reverse one edge: [`crate::kind_meta::KindMeta::undo_before`] says that its steps are undone *before* certain kinds that
 //! need them. Then everything that needs the later step is undone before both.
 
 use std::cmp::Reverse;

@@ -3,21 +3,23 @@
 use std::sync::Arc;
 
 use jiff::SignedDuration;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use twinspan_engine::{
     Applied, ClaimKey, Content, Contents, FailureClass, Identity, Marker, Phase, StepCx, StepError, Undone,
 };
 
-use super::{API, Body, Found, or_default};
+use super::{API, Found, or_default};
 use crate::azure::{Arm, Azure};
 use crate::ids::{Description, FoundName, ResourceId, ResourceType};
 
 /// A resource of type `T`, accessed as the acting identity.
 pub(crate) struct Child<'a, T: ResourceType> {
-    arm: Arm<'a>,
-    id: ResourceId<T>,
+    /// Reads and writes it.
+    pub(crate) arm: Arm<'a>,
+    /// Its id.
+    pub(crate) id: ResourceId<T>,
     cx: &'a StepCx<'a>,
 }
 
@@ -84,10 +86,11 @@ impl<'a, T: ResourceType> Child<'a, T> {
         )))
     }
 
-    /// Sends the create or update request. The response is ignored: it always says Pending with an empty etag.
-    pub(crate) async fn write(self, properties: impl Serialize + Sync) -> Result<Applied, StepError> {
-        let (path, mut body) = (self.id.path(), written(&Body { properties })?);
-        if !self.cx.overwrites {
+    /// Sends the create or update request. The response is ignored: it always says Pending with an empty etag. `merges`:
+    /// fields that `body` does not have are kept.
+    pub(crate) async fn write(self, mut body: Value, merges: bool) -> Result<Applied, StepError> {
+        let path = self.id.path();
+        if !merges {
             self.arm.put(path, API, &body).await?;
             return Ok(Applied::default());
         }
@@ -122,11 +125,6 @@ fn unmarked(description: &str) -> &str {
         Marker::Of(_) => description.rsplit_once("[twinspan:").map_or("", |(words, _)| words.trim_end()),
         _ => description.trim_end(),
     }
-}
-
-fn written(body: &impl Serialize) -> Result<Value, StepError> {
-    serde_json::to_value(body)
-        .map_err(|error| StepError::new(FailureClass::Bug, format!("a body cannot be written: {error}")))
 }
 
 /// Lists the contents of a resource's collections; `None` if the resource does not exist. `what`: their name for people.
@@ -186,11 +184,6 @@ pub(crate) async fn members(arm: &Arm<'_>, group: &str) -> Result<Option<Content
 pub(crate) async fn of_manager(arm: &Arm<'_>, manager: &str) -> Result<Option<Contents>, StepError> {
     const COLLECTIONS: [&str; 3] = ["networkGroups", "connectivityConfigurations", "scopeConnections"];
     held(arm, manager, &COLLECTIONS, "content", |held| held.id.clone()).await
-}
-
-/// Claim key: the normalized resource id.
-pub(crate) fn claims<T: ResourceType>(id: Result<ResourceId<T>, StepError>) -> Vec<ClaimKey> {
-    id.iter().map(|id| ClaimKey(id.key())).collect()
 }
 
 /// The description to write: the plan's text and the run's marker.

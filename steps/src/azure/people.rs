@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use twinspan_encode::sh;
-use twinspan_engine::{FailureClass, Identity, StepCx, StepError, Wait, WaitKind};
+use twinspan_engine::{Identity, StepCx, StepError, Wait, WaitKind};
 
 use super::{Party, SignedIn};
 use crate::ids::TenantId;
@@ -95,11 +95,6 @@ pub(crate) fn pace(cx: &StepCx<'_>, first: Duration, cap: Duration) -> Duration 
     (cx.waited / 4).clamp(first, cap)
 }
 
-/// The error when a kind that only reads is asked to write.
-pub(crate) fn never_writes(kind: &str) -> StepError {
-    StepError::new(FailureClass::Bug, format!("{kind} only reads and was asked to write"))
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -125,6 +120,9 @@ mod tests {
         assert_eq!(tenant(&full).unwrap().to_string(), "22222222-0000-0000-0000-00000000000f");
         assert_eq!(who(&identity(&[])), "target-admin");
         assert_eq!(tenant(&identity(&[])).unwrap_err().to_string(), "identity target-admin has no tenant");
-        assert_eq!(tenant(&identity(&[("tenant", "x")])).unwrap_err().class, FailureClass::PlanWrong);
+        assert_eq!(
+            tenant(&identity(&[("tenant", "x")])).unwrap_err().class,
+            twinspan_engine::FailureClass::PlanWrong
+        );
     }
 }

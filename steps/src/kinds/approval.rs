@@ -1,16 +1,12 @@
 //! `approval`: a barrier that a named person opens.
 
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_encode::sh;
 use twinspan_engine::{
-    Act, Applied, Approvers, Back, ClaimKey, EffectClass, HandOver, Identities, Marker, Observed, Step,
-    StepCx, StepError, Task, Undone, Wait,
+    Act, Approvers, Back, Check, HandOver, Identities, KindMeta, Marker, Observed, StepCx, StepError, Task,
+    Wait,
 };
-
-use crate::azure::people;
 
 /// `approval`
 pub(crate) struct Approval;
@@ -73,14 +69,14 @@ fn wait(cx: &StepCx<'_>, params: &Params) -> Wait {
         .otherwise(format!("twinspan reject {run} {step}"))
 }
 
-impl Step for Approval {
-    const KIND: &'static str = "approval";
-    const SUMMARY: &'static str = "Wait until a named person approves";
-    const EFFECT: EffectClass = EffectClass::Read;
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
-    const IDENTITIES: Identities = Identities::None;
-    const GATE: bool = true;
+impl Check for Approval {
+    const META: KindMeta = KindMeta {
+        identities: Identities::None,
+        gate: true,
+        ..KindMeta::reads("approval", "Wait until a named person approves")
+    };
+
+    const KEPT: &'static str = "an approval stays in the journal";
 
     type Params = Params;
     type Output = Output;
@@ -91,10 +87,6 @@ impl Step for Approval {
             by: None,
             not: Some(NotBy::Starter),
         }
-    }
-
-    fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
-        Vec::new()
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
@@ -110,14 +102,6 @@ impl Step for Approval {
             },
             None => Observed::Converging { wait: wait(cx, params), marker: Marker::NoPlace },
         })
-    }
-
-    async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
-        Err(people::never_writes(Self::KIND))
-    }
-
-    async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("an approval stays in the journal".to_owned()))
     }
 
     fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
@@ -143,13 +127,15 @@ mod tests {
     use super::*;
     use crate::azure::scripted::Bench;
     use crate::kinds::wire_test::{Attempt, wait};
+    use twinspan_engine::Reading;
     use twinspan_engine::{Phase, WaitKind};
 
     #[tokio::test]
     async fn the_wait_names_who_and_the_exact_commands() {
         let bench = Bench::new();
-        let wait =
-            wait(Attempt::new(&bench, Phase::Probe).check(&Approval, &Approval::example()).await.unwrap());
+        let wait = wait(
+            Attempt::new(&bench, Phase::Probe).check(&Reading(Approval), &Approval::example()).await.unwrap(),
+        );
         assert_eq!(wait.kind, WaitKind::Approval);
         assert_eq!(wait.what, "approval: two virtual networks join the group");
         assert_eq!(wait.who.as_deref(), Some("any person except the one who started the run"));

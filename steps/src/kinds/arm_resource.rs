@@ -14,8 +14,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use twinspan_engine::{
-    Act, Applied, ClaimKey, Compare, Contents, Difference, EffectClass, Ensure, HandOver, Marker, Misfit,
-    Observed, Permission, Step, StepCx, StepError, Task, Undone, Wait,
+    Act, Applied, ClaimKey, Compare, Contents, Difference, EffectClass, Ensure, HandOver, KindMeta, Marker,
+    Misfit, Observed, Permission, Step, StepCx, StepError, Task, Undone, Wait, WriteMeta,
 };
 
 use crate::avnm::Provisioning;
@@ -153,16 +153,21 @@ impl Reading {
 }
 
 impl Step for ArmResource {
-    const KIND: &'static str = "arm.resource";
-    const SUMMARY: &'static str = "Create any Azure resource by its id and body";
-    const EFFECT: EffectClass = EffectClass::PutSame;
-    const CONSISTENCY_DELAY: Duration = Duration::from_secs(30);
-    const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
-    const REMOVABLE: bool = true;
-    const AUXILIARY: bool = true;
-
-    const VOLATILE_OUTPUTS: &'static [&'static str] = &["body"];
-    const SECRETS: &'static [&'static str] = &["body"];
+    const META: KindMeta = KindMeta {
+        removable: true,
+        auxiliary: true,
+        volatile_outputs: &["body"],
+        secrets: &["body"],
+        ..KindMeta::writes(
+            "arm.resource",
+            "Create any Azure resource by its id and body",
+            WriteMeta {
+                effect: EffectClass::PutSame,
+                consistency_delay: Duration::from_secs(30),
+                request_window: crate::azure::ARM_REQUEST_WINDOW,
+            },
+        )
+    };
     const WRITTEN_SECRETS: fn(&Value) -> Vec<Vec<String>> = paths::written_secrets;
 
     type Params = Params;

@@ -18,8 +18,9 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process;
 use tokio::time::timeout;
 use twinspan_engine::{
-    Applied, Certainty, ClaimKey, Decision, EffectClass, Ensure, Exchange, FailureClass, Identities, Marker,
-    Misfit, Observed, Phase, Readiness, Step, StepCx, StepError, Undone, Wait, WaitKind,
+    Applied, Certainty, ClaimKey, Decision, EffectClass, Ensure, Exchange, FailureClass, Identities,
+    KindMeta, Marker, Misfit, Observed, Phase, Readiness, Step, StepCx, StepError, Undone, Wait, WaitKind,
+    WriteMeta,
 };
 
 use crate::azure::scrub;
@@ -365,16 +366,21 @@ fn record(cx: &StepCx<'_>, program: &str, args: &[String], code: Option<i32>, be
 }
 
 impl Step for Command {
-    const KIND: &'static str = "command";
-    const SUMMARY: &'static str = "Run a local program, where this machine's configuration allows it";
-    const EFFECT: EffectClass = EffectClass::PostWithProbe;
-    const EFFECT_WITHOUT: Option<(&'static str, EffectClass)> = Some(("check", EffectClass::PostUnsafe));
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
-    const IDENTITIES: Identities = Identities::None;
-    const RETAIN_ON_UNDO: Option<&'static str> = Some("running a program again does not undo what it did");
-
-    const VOLATILE_OUTPUTS: &'static [&'static str] = &["stdout", "ran"];
+    const META: KindMeta = KindMeta {
+        effect_without: Some(("check", EffectClass::PostUnsafe)),
+        identities: Identities::None,
+        retain_on_undo: Some("running a program again does not undo what it did"),
+        volatile_outputs: &["stdout", "ran"],
+        ..KindMeta::writes(
+            "command",
+            "Run a local program, where this machine's configuration allows it",
+            WriteMeta {
+                effect: EffectClass::PostWithProbe,
+                consistency_delay: Duration::ZERO,
+                request_window: Duration::ZERO,
+            },
+        )
+    };
 
     type Params = Params;
     type Output = Output;

@@ -3,13 +3,12 @@
 mod gone;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, Difference, EffectClass, Identities, Identity, Marker, Observed, Permission,
-    Step, StepCx, StepError, Undone, Wait,
+    Check, Decision, Difference, Identities, Identity, KindMeta, Marker, Observed, Permission, StepCx,
+    StepError, Wait,
 };
 
 use crate::avnm::{
@@ -244,17 +243,18 @@ impl ConnectionStatus {
     }
 }
 
-impl Step for ConnectionStatus {
-    const KIND: &'static str = "avnm.connection-status";
-    const SUMMARY: &'static str = "Verify that a cross-tenant connection is Connected on both sides, or gone";
-    const EFFECT: EffectClass = EffectClass::Read;
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
-    const IDENTITIES: Identities = Identities::Several;
-    const EXACTLY_ONE_OF: &'static [&'static [&'static str]] = &[
-        &["scope_connection", "network_manager_connection"],
-        &["network_manager", "tenant", "scope", "expect"],
-    ];
+impl Check for ConnectionStatus {
+    const META: KindMeta = KindMeta {
+        identities: Identities::Several,
+        exactly_one_of: &[
+            &["scope_connection", "network_manager_connection"],
+            &["network_manager", "tenant", "scope", "expect"],
+        ],
+        ..KindMeta::reads(
+            "avnm.connection-status",
+            "Verify that a cross-tenant connection is Connected on both sides, or gone",
+        )
+    };
 
     type Params = Params;
     type Output = Output;
@@ -272,10 +272,6 @@ impl Step for ConnectionStatus {
             scope: None,
             expect: None,
         }
-    }
-
-    fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
-        Vec::new()
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
@@ -308,14 +304,6 @@ impl Step for ConnectionStatus {
         judge(&params, people::tenant(target)?, seen)
     }
 
-    async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
-        Err(people::never_writes(Self::KIND))
-    }
-
-    async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("this step creates nothing".to_owned()))
-    }
-
     fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
         let (manager, scope) = match params.question()? {
             Question::Connected(halves) => (halves.manager()?, halves.scope()?),
@@ -344,6 +332,7 @@ mod tests {
     use crate::default_world;
     use crate::kinds::wire_test::{Attempt, asked, wait};
     use twinspan_engine::Phase;
+    use twinspan_engine::Reading;
 
     const TARGET: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001";
     const TENANT: &str = "22222222-0000-0000-0000-00000000000f";
@@ -366,7 +355,7 @@ mod tests {
         }
         let mut attempt = Attempt::new(&bench, Phase::Probe);
         attempt.identities = Some(vec![bench.central.clone(), bench.target.clone()]);
-        let kind = ConnectionStatus { azure: Arc::clone(&bench.azure) };
+        let kind = Reading(ConnectionStatus { azure: Arc::clone(&bench.azure) });
         let seen = attempt.check(&kind, &ConnectionStatus::example()).await.unwrap();
         (seen, bench)
     }

@@ -5,20 +5,15 @@ mod comparison;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Act, Applied, ClaimKey, Difference, EffectClass, Ensure, HandOver, Identity, Marker, Misfit, Observed,
-    Permission, Readiness, Step, StepCx, StepError, Task, Undone, Wait, WaitKind,
+    Identity, KindMeta, Marker, Misfit, Observed, Permission, Readiness, StepCx, StepError, Wait, WaitKind,
 };
 
 use crate::avnm::child::{self, Child};
 use crate::avnm::configuration::{AppliesTo, Capabilities, Configuration as Wire, Flag, Hub};
-use crate::avnm::{API, Body, Found, Manager, Provisioning, same_path};
+use crate::avnm::{API, Found, Manager, same_path};
 use crate::azure::Azure;
 use crate::azure::people;
 use crate::default_world;
@@ -27,15 +22,14 @@ use crate::ids::{
     ConnectivityConfigurations, Description, FoundName, NetworkGroups, NetworkManagers, ResourceId,
     ResourceName,
 };
-use crate::kinds::{reads_and_changes, removing, undoing};
+use crate::kinds::named_resource::{ByHand, NamedResource, meta, needed};
+use crate::kinds::{removing, undoing};
 use crate::tenancy::Tenancy;
 
 const HUB_TYPE: &str = "Microsoft.Network/virtualNetworks";
 
 /// `avnm.connectivity-configuration`
-pub(crate) struct ConnectivityConfiguration {
-    pub(crate) azure: Arc<Azure>,
-}
+pub(crate) struct ConnectivityConfiguration;
 
 /// Parameters of `avnm.connectivity-configuration`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -207,10 +201,6 @@ impl Switches {
 }
 
 impl Params {
-    fn id(&self) -> Result<ResourceId<ConnectivityConfigurations>, StepError> {
-        Ok(self.network_manager.child("connectivityConfigurations", self.name.as_str())?)
-    }
-
     /// Errors that the parameters alone show.
     fn misfits(&self) -> Vec<Misfit> {
         let mut all = Vec::new();
@@ -275,7 +265,7 @@ impl Params {
     fn observed(&self, cx: &StepCx<'_>, found: &Wire) -> Result<Observed<Output>, StepError> {
         let marker = Marker::in_description(Some(&found.description));
         let output = Output {
-            id: self.id()?,
+            id: ConnectivityConfiguration::id(self)?,
             name: FoundName::from(&self.name),
             topology: found.connectivity_topology.clone(),
             hub: found.hubs.first().map(|hub| hub.resource_id.clone()).unwrap_or_default(),
@@ -284,119 +274,98 @@ impl Params {
         if undoing(cx) && !removing(cx) {
             return Ok(Observed::Present { output, marker });
         }
-        let mut differences = self.differences(found);
-        if removing(cx) {
-            // A delete is possible in every state, but only of the configuration that the plan describes.
-            return Ok(match differences.is_empty() {
-                true => Observed::Present { output, marker },
-                false => Observed::Differs { output, differences, marker },
-            });
-        }
-        if let Provisioning::Underway(state) = &found.provisioning_state {
-            let wait = Wait::remote(format!("connectivity configuration {} is {state}", self.name));
-            return Ok(Observed::Converging { wait, marker });
-        }
-        if let Provisioning::Failed(state) = &found.provisioning_state {
-            differences.push(Difference::new(
-                "provisioning state".to_owned(),
-                "Succeeded".to_owned(),
-                state.clone(),
-            ));
-        }
-        Ok(if differences.is_empty() {
-            Observed::Present { output, marker }
-        } else {
-            Observed::Differs { output, differences, marker }
-        })
+        // A delete is possible in every state, but only of the configuration that the plan describes.
+        let words = format!("connectivity configuration {} is", self.name);
+        let state = &found.provisioning_state;
+        Ok(state.judged(undoing(cx), &words, output, self.differences(found), marker))
     }
 }
 
-impl ConnectivityConfiguration {
-    /// Waits while the hub is outside the manager's scope: Azure would accept such a configuration without any effect.
-    async fn hub_in_scope(&self, cx: &StepCx<'_>, params: &Params) -> Result<Option<Wait>, StepError> {
-        let Some(hub) = params.hub_elsewhere() else { return Ok(None) };
-        let Some(subscription) = hub.subscription() else {
-            return Err(StepError::plan_wrong(format!("{hub} does not lie in a subscription")));
-        };
-        let manager: Option<Found<Manager>> =
-            self.azure.arm(cx, cx.identity()?).get(params.network_manager.path(), API).await?;
-        let Some(manager) = manager else {
-            return Err(StepError::plan_wrong(format!(
-                "network manager {} does not exist",
-                params.network_manager
-            )));
-        };
-        let scopes = manager.properties.network_manager_scopes;
-        // The tenant of the subscription is not known here: the auxiliary identity is a hint, not a proof.
-        let tenant = cx.auxiliary.map(people::tenant).transpose()?;
-        if scopes.may_hold(subscription, tenant) || scopes.may_hold(subscription, None) {
-            return Ok(None);
-        }
-        Ok(Some(
-            Wait::remote(format!(
-                "subscription {subscription} of hub {} is not in the scope of network manager {}: a configuration with it \
-                 would be accepted without any effect",
-                hub.name(),
-                params.network_manager.name()
-            ))
-            .who("the administrators of both tenants")
-            .action("connect the subscription (or its management group) until it is listed as Connected"),
+/// Waits while the hub is outside the manager's scope: Azure would accept such a configuration without any effect.
+async fn hub_in_scope(azure: &Azure, cx: &StepCx<'_>, params: &Params) -> Result<Option<Wait>, StepError> {
+    let Some(hub) = params.hub_elsewhere() else { return Ok(None) };
+    let Some(subscription) = hub.subscription() else {
+        return Err(StepError::plan_wrong(format!("{hub} does not lie in a subscription")));
+    };
+    let manager: Option<Found<Manager>> =
+        azure.arm(cx, cx.identity()?).get(params.network_manager.path(), API).await?;
+    let Some(manager) = manager else {
+        return Err(StepError::plan_wrong(format!(
+            "network manager {} does not exist",
+            params.network_manager
+        )));
+    };
+    let scopes = manager.properties.network_manager_scopes;
+    // The tenant of the subscription is not known here: the auxiliary identity is a hint, not a proof.
+    let tenant = cx.auxiliary.map(people::tenant).transpose()?;
+    if scopes.may_hold(subscription, tenant) || scopes.may_hold(subscription, None) {
+        return Ok(None);
+    }
+    Ok(Some(
+        Wait::remote(format!(
+            "subscription {subscription} of hub {} is not in the scope of network manager {}: a configuration with it \
+             would be accepted without any effect",
+            hub.name(),
+            params.network_manager.name()
         ))
-    }
-
-    /// Reads the hub as the identity whose home tenant it is in. That an auxiliary identity is declared proves nothing: another
-    /// subscription can also be one of the network manager's own tenant.
-    async fn hub(
-        &self,
-        cx: &StepCx<'_>,
-        params: &Params,
-        hub: &ResourceId,
-    ) -> Result<Option<Found<Network>>, StepError> {
-        let own = cx.identity()?;
-        let Some(auxiliary) = params.auxiliary(cx) else {
-            return self.azure.arm(cx, own).get(hub.path(), API).await;
-        };
-        let both = [own.clone(), auxiliary.clone()];
-        let cx = StepCx { identities: &both, ..*cx };
-        let reader =
-            Tenancy::new(&self.azure, &cx, params.network_manager.subscription())?.reader(hub).await?;
-        self.azure.arm(&cx, reader).get(hub.path(), API).await
-    }
-
-    /// Waits while the hub has no gateway: Azure does not create peerings that use one, and the deployment fails.
-    async fn gateway(&self, cx: &StepCx<'_>, params: &Params) -> Result<Option<Wait>, StepError> {
-        let uses = params.groups.iter().any(|group| group.use_hub_gateway);
-        let Some(hub) = params.hub.as_ref().filter(|_| uses) else { return Ok(None) };
-        let found = self.hub(cx, params, hub).await?;
-        let Some(found) = found else {
-            return Err(StepError::plan_wrong(format!("hub {hub} does not exist")));
-        };
-        let named = |subnet: &Subnet| subnet.name.eq_ignore_ascii_case("GatewaySubnet");
-        if found.properties.subnets.iter().any(named) {
-            return Ok(None);
-        }
-        let what = format!(
-            "hub {} has no GatewaySubnet, so there is no gateway that members could use: the deployment would fail",
-            hub.name()
-        );
-        Ok(Some(Wait::new(WaitKind::Person, what).who(format!("the administrator of {hub}")).action(
-            "create a virtual network gateway in the hub, or set `use_hub_gateway: false` in the plan",
-        )))
-    }
+        .who("the administrators of both tenants")
+        .action("connect the subscription (or its management group) until it is listed as Connected"),
+    ))
 }
 
-impl Step for ConnectivityConfiguration {
-    const KIND: &'static str = "avnm.connectivity-configuration";
-    const SUMMARY: &'static str =
-        "Create a connectivity configuration (mesh or hub-and-spoke) if it does not exist";
-    const EFFECT: EffectClass = EffectClass::PutSame;
-    const CONSISTENCY_DELAY: Duration = Duration::from_secs(10);
-    const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
-    const AUXILIARY: bool = true;
-    const REMOVABLE: bool = true;
+/// Reads the hub as the identity whose home tenant it is in. That an auxiliary identity is declared proves nothing: another
+/// subscription can also be one of the network manager's own tenant.
+async fn read_hub(
+    azure: &Azure,
+    cx: &StepCx<'_>,
+    params: &Params,
+    hub: &ResourceId,
+) -> Result<Option<Found<Network>>, StepError> {
+    let own = cx.identity()?;
+    let Some(auxiliary) = params.auxiliary(cx) else {
+        return azure.arm(cx, own).get(hub.path(), API).await;
+    };
+    let both = [own.clone(), auxiliary.clone()];
+    let cx = StepCx { identities: &both, ..*cx };
+    let reader = Tenancy::new(azure, &cx, params.network_manager.subscription())?.reader(hub).await?;
+    azure.arm(&cx, reader).get(hub.path(), API).await
+}
+
+/// Waits while the hub has no gateway: Azure does not create peerings that use one, and the deployment fails.
+async fn gateway(azure: &Azure, cx: &StepCx<'_>, params: &Params) -> Result<Option<Wait>, StepError> {
+    let uses = params.groups.iter().any(|group| group.use_hub_gateway);
+    let Some(hub) = params.hub.as_ref().filter(|_| uses) else { return Ok(None) };
+    let found = read_hub(azure, cx, params, hub).await?;
+    let Some(found) = found else {
+        return Err(StepError::plan_wrong(format!("hub {hub} does not exist")));
+    };
+    let named = |subnet: &Subnet| subnet.name.eq_ignore_ascii_case("GatewaySubnet");
+    if found.properties.subnets.iter().any(named) {
+        return Ok(None);
+    }
+    let what = format!(
+        "hub {} has no GatewaySubnet, so there is no gateway that members could use: the deployment would fail",
+        hub.name()
+    );
+    Ok(Some(
+        Wait::new(WaitKind::Person, what).who(format!("the administrator of {hub}")).action(
+            "create a virtual network gateway in the hub, or set `use_hub_gateway: false` in the plan",
+        ),
+    ))
+}
+
+impl NamedResource for ConnectivityConfiguration {
+    const META: KindMeta = KindMeta {
+        auxiliary: true,
+        ..meta(
+            "avnm.connectivity-configuration",
+            "Create a connectivity configuration (mesh or hub-and-spoke) if it does not exist",
+        )
+    };
 
     type Params = Params;
     type Output = Output;
+    type Id = ConnectivityConfigurations;
 
     fn example() -> Params {
         Params {
@@ -417,87 +386,68 @@ impl Step for ConnectivityConfiguration {
         }
     }
 
-    fn misfits(params: &Params, _ensure: Ensure) -> Vec<Misfit> {
+    fn misfits(params: &Params) -> Vec<Misfit> {
         params.misfits()
     }
 
-    fn claims(&self, _cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
-        child::claims(params.id())
+    fn id(params: &Params) -> Result<ResourceId<ConnectivityConfigurations>, StepError> {
+        Ok(params.network_manager.child("connectivityConfigurations", params.name.as_str())?)
     }
 
-    async fn precondition(&self, cx: &StepCx<'_>, params: &Params) -> Result<Readiness, StepError> {
-        if let Some(wait) = self.hub_in_scope(cx, params).await? {
+    fn found(output: &Output) -> &ResourceId<ConnectivityConfigurations> {
+        &output.id
+    }
+
+    fn properties(cx: &StepCx<'_>, params: &Params) -> impl Serialize {
+        params.wanted(cx)
+    }
+
+    fn auxiliary<'c>(cx: &StepCx<'c>, params: &Params) -> Option<&'c Identity> {
+        params.auxiliary(cx)
+    }
+
+    async fn precondition(azure: &Azure, cx: &StepCx<'_>, params: &Params) -> Result<Readiness, StepError> {
+        if let Some(wait) = hub_in_scope(azure, cx, params).await? {
             return Ok(Readiness::Waiting(wait));
         }
-        Ok(self.gateway(cx, params).await?.map_or(Readiness::Ready, Readiness::Waiting))
+        Ok(gateway(azure, cx, params).await?.map_or(Readiness::Ready, Readiness::Waiting))
     }
 
-    async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
-        let found = Child::new(&self.azure, cx, params.id()?)?.read().await?;
+    async fn observe(
+        own: &Child<'_, ConnectivityConfigurations>,
+        cx: &StepCx<'_>,
+        params: &Params,
+    ) -> Result<Observed<Output>, StepError> {
+        let found = own.read().await?;
         found.map_or(Ok(Observed::Absent), |found| params.observed(cx, &found.properties))
     }
 
-    async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
-        let mut child = Child::new(&self.azure, cx, params.id()?)?;
-        if let Some(auxiliary) = params.auxiliary(cx) {
-            child = child.auxiliary(auxiliary);
-        }
-        child.write(params.wanted(cx)).await
-    }
-
-    async fn undo(&self, cx: &StepCx<'_>, _params: &Params, found: &Output) -> Result<Undone, StepError> {
-        // `force` would withdraw it from deployments that this run may not have made.
-        Child::new(&self.azure, cx, found.id.clone())?.remove().await
-    }
-
-    fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
-        let id = params.id()?;
-        let manager = params.network_manager.name();
-        let auxiliary =
-            params.auxiliary(cx).map(people::tenant).transpose()?.map(|tenant| tenant.to_string());
-        let mut privilege = vec![format!(
-            "Microsoft.Network/networkManagers/connectivityConfigurations/write on {}: Network Contributor",
-            params.network_manager
-        )];
-        if let Some(hub) = &params.hub {
-            let tenant = auxiliary.iter().map(|tenant| format!(", signed in to tenant {tenant} too,"));
-            privilege.push(format!(
-                "and{} Microsoft.Network/virtualNetworks/write on the hub {hub}: Network Contributor",
-                tenant.collect::<String>()
-            ));
-        }
-        let task = Task {
+    fn by_hand(cx: &StepCx<'_>, params: &Params) -> Result<ByHand, StepError> {
+        let (topology, manager) = (params.topology.as_str(), params.network_manager.name());
+        let tenant = params.auxiliary(cx).map(people::tenant).transpose()?;
+        let tenant = tenant.map(|tenant| format!(", signed in to tenant {tenant} too,")).unwrap_or_default();
+        let privilege = params.hub.iter().map(|hub| {
+            format!(
+                "and{tenant} Microsoft.Network/virtualNetworks/write on the hub {hub}: Network Contributor"
+            )
+        });
+        Ok(ByHand {
             what: format!(
-                "Create the connectivity configuration {} ({}) in network manager {manager}",
-                params.name,
-                params.topology.as_str()
+                "Create the connectivity configuration {} ({topology}) in network manager {manager}",
+                params.name
             ),
-            privilege,
-            by_hand: Some(format!("Azure portal: network manager {manager}, Configurations, Create")),
-            ..Task::default()
-        };
-        let body = Body { properties: params.wanted(cx) };
-        let mut said = hand_over::resource(id.path(), API, &body, task)?;
-        for act in said.task.iter_mut().flat_map(|task| &mut task.acts) {
-            if let Act::Create(make) = act {
-                make.write.auxiliary.clone_from(&auxiliary);
-            }
-        }
-        let outputs = BTreeMap::from([
-            ("id", hand_over::text(&id)),
-            ("name", hand_over::text(&params.name)),
-            ("topology", hand_over::text(params.topology.as_str())),
-        ]);
-        Ok(HandOver { outputs, ..said })
+            portal: format!("Azure portal: network manager {manager}, Configurations, Create"),
+            privilege: privilege.collect(),
+            outputs: vec![("topology", hand_over::text(topology))],
+            ..ByHand::default()
+        })
     }
 
-    fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
-        let own = cx.identity()?;
-        let kind = "Microsoft.Network/networkManagers/connectivityConfigurations";
-        let mut permissions = reads_and_changes(cx, own, params.network_manager.path(), kind);
+    fn permissions(cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
+        let mut permissions = needed::<Self>(cx, params)?;
         // Azure requires this on the hub itself, of an identity of its home tenant.
         if let (Some(hub), false) = (&params.hub, removing(cx)) {
-            let linked = params.auxiliary(cx).unwrap_or(own);
+            let linked = params.auxiliary(cx).map_or_else(|| cx.identity(), Ok)?;
             permissions.extend(Permission::each(
                 linked,
                 hub.path(),

@@ -4,12 +4,8 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Identities, Marker, Observed, Step, StepCx, StepError, Undone, Wait,
-    WaitKind,
-};
+use twinspan_engine::{Check, Identities, KindMeta, Marker, Observed, StepCx, StepError, Wait, WaitKind};
 
-use crate::azure::people;
 use crate::ids::HumanDuration;
 
 /// `delay`
@@ -33,24 +29,20 @@ pub(crate) struct Output {
     over: String,
 }
 
-impl Step for Delay {
-    const KIND: &'static str = "delay";
-    const SUMMARY: &'static str = "Wait for a set time";
-    const EFFECT: EffectClass = EffectClass::Read;
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
-    const IDENTITIES: Identities = Identities::None;
-    const GATE: bool = true;
+impl Check for Delay {
+    const META: KindMeta = KindMeta {
+        identities: Identities::None,
+        gate: true,
+        ..KindMeta::reads("delay", "Wait for a set time")
+    };
+
+    const KEPT: &'static str = "a delay that has passed cannot be undone";
 
     type Params = Params;
     type Output = Output;
 
     fn example() -> Params {
         Params { duration: HumanDuration::from(Duration::from_secs(600)) }
-    }
-
-    fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
-        Vec::new()
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
@@ -76,14 +68,6 @@ impl Step for Delay {
             },
         })
     }
-
-    async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
-        Err(people::never_writes(Self::KIND))
-    }
-
-    async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("a delay that has passed cannot be undone".to_owned()))
-    }
 }
 
 #[cfg(test)]
@@ -93,17 +77,18 @@ mod tests {
     use crate::azure::scripted::Bench;
     use crate::kinds::wire_test::{Attempt, wait};
     use twinspan_engine::Phase;
+    use twinspan_engine::Reading;
 
     #[tokio::test]
     async fn the_rest_of_the_time_is_waited_for() {
         let bench = Bench::new();
         let mut attempt = Attempt::new(&bench, Phase::Probe);
         attempt.waited = Duration::from_secs(599);
-        let wait = wait(attempt.check(&Delay, &Delay::example()).await.unwrap());
+        let wait = wait(attempt.check(&Reading(Delay), &Delay::example()).await.unwrap());
         assert_eq!((wait.kind, wait.next_check), (WaitKind::Timer, Some(Duration::from_secs(1))));
         for waited in [600, 86_400] {
             attempt.waited = Duration::from_secs(waited);
-            let seen = attempt.check(&Delay, &Delay::example()).await.unwrap();
+            let seen = attempt.check(&Reading(Delay), &Delay::example()).await.unwrap();
             assert!(matches!(seen, Observed::Present { .. }), "{seen:?}");
         }
     }

@@ -16,8 +16,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_encode::sh;
 use twinspan_engine::{
-    Applied, Back, ClaimKey, EffectClass, Ensure, FailureClass, HandOver, Marker, Misfit, Observed,
-    Permission, Phase, Step, StepCx, StepError, Task, Undone, Wait,
+    Applied, Back, ClaimKey, EffectClass, Ensure, FailureClass, HandOver, KindMeta, Marker, Misfit, Observed,
+    Permission, Phase, Step, StepCx, StepError, Task, Undone, Wait, WriteMeta,
 };
 
 use crate::avnm::configuration::Configuration as Content;
@@ -218,18 +218,22 @@ impl Deployment {
 }
 
 impl Step for Deployment {
-    const KIND: &'static str = "avnm.deployment";
-    const SUMMARY: &'static str =
-        "Deploy configurations to a region, in addition to what is already deployed there";
-    // A repeated commit does no harm, but makes Azure deploy again for a quarter of an hour: probe first.
-    const EFFECT: EffectClass = EffectClass::PostWithProbe;
-    // A commit is not listed at once.
-    const CONSISTENCY_DELAY: Duration = Duration::from_secs(60);
-    const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
-    const REMOVABLE: bool = true;
-
-    // Others deploy to the region too; the check compares only this step's configurations.
-    const VOLATILE_OUTPUTS: &'static [&'static str] = &["configurations", "committed_at"];
+    const META: KindMeta = KindMeta {
+        removable: true,
+        // Others deploy to the region too; the check compares only this step's configurations.
+        volatile_outputs: &["configurations", "committed_at"],
+        ..KindMeta::writes(
+            "avnm.deployment",
+            "Deploy configurations to a region, in addition to what is already deployed there",
+            WriteMeta {
+                // A repeated commit does no harm, but makes Azure deploy again for a quarter of an hour: probe first.
+                effect: EffectClass::PostWithProbe,
+                // A commit is not listed at once.
+                consistency_delay: Duration::from_secs(60),
+                request_window: crate::azure::ARM_REQUEST_WINDOW,
+            },
+        )
+    };
 
     type Params = Params;
     type Output = Output;

@@ -2,18 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Ensure, Marker, Misfit, Observed, Permission, Step, StepCx, StepError,
-    Undone, Wait,
-};
+use twinspan_engine::{Check, KindMeta, Marker, Misfit, Observed, Permission, StepCx, StepError, Wait};
 
 use crate::avnm::{API, or_default, same_path};
 use crate::azure::Azure;
-use crate::azure::people;
 use crate::default_world;
 use crate::ids::{ConnectivityConfigurations, NetworkManagers, ResourceId};
 use crate::kinds::bounds::VIRTUAL_NETWORK;
@@ -188,16 +183,15 @@ fn are(names: &str) -> String {
     if names.contains(", ") { format!("{names} are") } else { format!("{names} is") }
 }
 
-impl Step for EffectiveConfiguration {
-    const KIND: &'static str = "avnm.effective-configuration";
-    const SUMMARY: &'static str =
-        "Verify which configurations of a network manager are in effect at a virtual network";
-    const EFFECT: EffectClass = EffectClass::Read;
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
-
-    // Deployments of others change the lists; the check compares only what is expected.
-    const VOLATILE_OUTPUTS: &'static [&'static str] = &["configurations", "groups"];
+impl Check for EffectiveConfiguration {
+    const META: KindMeta = KindMeta {
+        // Deployments of others change the lists; the check compares only what is expected.
+        volatile_outputs: &["configurations", "groups"],
+        ..KindMeta::reads(
+            "avnm.effective-configuration",
+            "Verify which configurations of a network manager are in effect at a virtual network",
+        )
+    };
 
     type Params = Params;
     type Output = Output;
@@ -211,12 +205,8 @@ impl Step for EffectiveConfiguration {
         }
     }
 
-    fn misfits(params: &Params, _ensure: Ensure) -> Vec<Misfit> {
+    fn misfits(params: &Params) -> Vec<Misfit> {
         params.misfits()
-    }
-
-    fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
-        Vec::new()
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
@@ -226,14 +216,6 @@ impl Step for EffectiveConfiguration {
         );
         let listed = self.azure.arm(cx, cx.identity()?).query_list(&path, API, &[]).await?;
         Ok(params.judge(listed))
-    }
-
-    async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
-        Err(people::never_writes(Self::KIND))
-    }
-
-    async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("this step creates nothing".to_owned()))
     }
 
     fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
@@ -250,6 +232,7 @@ mod tests {
     use super::*;
     use crate::azure::scripted::Bench;
     use crate::kinds::wire_test::{Attempt, asked, params};
+    use twinspan_engine::Reading;
     use twinspan_engine::{FailureClass, Phase};
 
     fn of(manager: &str, name: &str) -> Value {
@@ -265,7 +248,7 @@ mod tests {
     async fn seen(given: &Params, listed: &[Value]) -> Observed<Output> {
         let bench = Bench::new();
         bench.script.answer(200, &json!({ "value": listed, "skipToken": "" }));
-        let kind = EffectiveConfiguration { azure: Arc::clone(&bench.azure) };
+        let kind = Reading(EffectiveConfiguration { azure: Arc::clone(&bench.azure) });
         Attempt::new(&bench, Phase::Probe).check(&kind, given).await.unwrap()
     }
 
@@ -301,7 +284,7 @@ mod tests {
         let manager = default_world::MANAGER;
         bench.script.answer(200, &json!({ "value": [], "skipToken": "x" }));
         bench.script.answer(200, &json!({ "value": [of(manager, "a")] }));
-        let kind = EffectiveConfiguration { azure: Arc::clone(&bench.azure) };
+        let kind = Reading(EffectiveConfiguration { azure: Arc::clone(&bench.azure) });
         let attempt = Attempt::new(&bench, Phase::Probe);
         let found = attempt.check(&kind, &given(json!("any"), false)).await.unwrap();
         assert!(matches!(found, Observed::Present { .. }), "{found:?}");
@@ -314,7 +297,7 @@ mod tests {
     #[tokio::test]
     async fn ids_that_cannot_be_are_refused() {
         let bench = Bench::new();
-        let kind = EffectiveConfiguration { azure: Arc::clone(&bench.azure) };
+        let kind = Reading(EffectiveConfiguration { azure: Arc::clone(&bench.azure) });
         let other = default_world::MANAGER.replace("nm-group", "nm-other");
         let mut no_network = given(json!("none"), false);
         no_network.virtual_network = default_world::MANAGER.parse().unwrap();

@@ -9,8 +9,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, EffectClass, Ensure, Identities, Marker, Misfit, Observed, Permission, Step,
-    StepCx, StepError, Undone, Wait,
+    Check, Decision, Identities, KindMeta, Marker, Misfit, Observed, Permission, StepCx, StepError, Wait,
 };
 
 use crate::avnm::{API, Found, Member as Wire, Provisioning, same_path};
@@ -168,15 +167,15 @@ impl Params {
     }
 }
 
-impl Step for GroupMembers {
-    const KIND: &'static str = "avnm.group-members";
-    const SUMMARY: &'static str = "Verify that virtual networks are listed as members of a network group";
-    const EFFECT: EffectClass = EffectClass::Read;
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
-    const IDENTITIES: Identities = Identities::Several;
-
-    const VOLATILE_OUTPUTS: &'static [&'static str] = &["others"];
+impl Check for GroupMembers {
+    const META: KindMeta = KindMeta {
+        identities: Identities::Several,
+        volatile_outputs: &["others"],
+        ..KindMeta::reads(
+            "avnm.group-members",
+            "Verify that virtual networks are listed as members of a network group",
+        )
+    };
 
     type Params = Params;
     type Output = Output;
@@ -185,12 +184,8 @@ impl Step for GroupMembers {
         Params { group: default_world::group(), expect: vec![default_world::hub()], resource_graph: false }
     }
 
-    fn misfits(params: &Params, _ensure: Ensure) -> Vec<Misfit> {
+    fn misfits(params: &Params) -> Vec<Misfit> {
         params.misfits()
-    }
-
-    fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
-        Vec::new()
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
@@ -203,14 +198,6 @@ impl Step for GroupMembers {
             missing if missing.is_empty() => Ok(judged),
             missing => Ok(not_shown(cx, params, &missing)),
         }
-    }
-
-    async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
-        Err(people::never_writes(Self::KIND))
-    }
-
-    async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("this step creates nothing".to_owned()))
     }
 
     fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
@@ -237,6 +224,7 @@ mod tests {
     use crate::azure::scripted::{Bench, CENTRAL, TARGET};
     use crate::kinds::wire_test::{Attempt, asked, wait};
     use twinspan_engine::Phase;
+    use twinspan_engine::Reading;
 
     fn member(id: &str, state: &str) -> serde_json::Value {
         json!({ "name": "m", "properties": { "resourceId": id, "region": "westeurope", "provisioningState": state } })
@@ -257,7 +245,7 @@ mod tests {
         }
         let params =
             Params { expect: vec![default_world::spoke(), default_world::hub()], ..GroupMembers::example() };
-        let kind = GroupMembers { azure: Arc::clone(&bench.azure) };
+        let kind = Reading(GroupMembers { azure: Arc::clone(&bench.azure) });
         let seen = Attempt::new(&bench, Phase::Probe).check(&kind, &params).await.unwrap();
         (seen, asked(&bench))
     }
@@ -288,7 +276,7 @@ mod tests {
         let params = Params { expect: vec![spoke.clone(), hub], ..GroupMembers::example() };
         for named in [true, false] {
             let bench = Bench::new();
-            let kind = GroupMembers { azure: Arc::clone(&bench.azure) };
+            let kind = Reading(GroupMembers { azure: Arc::clone(&bench.azure) });
             bench.script.answer(200, &page);
             if named {
                 let own = static_member::member_of(&params.group, &spoke).unwrap();
@@ -330,7 +318,7 @@ mod tests {
         };
         let mut attempt = Attempt::new(&bench, Phase::Probe);
         attempt.identities = Some(vec![bench.central.clone(), bench.target.clone()]);
-        let kind = GroupMembers { azure: Arc::clone(&bench.azure) };
+        let kind = Reading(GroupMembers { azure: Arc::clone(&bench.azure) });
         let listed =
             json!({ "value": [member(&hub, "Succeeded"), member(&spoke, "Succeeded")], "nextLink": "" });
         let membership = |network: &str, list: &str, id: &str| {

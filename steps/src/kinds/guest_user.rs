@@ -13,7 +13,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
     Act, Applied, Back, ClaimKey, Create, Decision, Difference, EffectClass, Ensure, FailureClass, Find,
-    HandOver, Marker, Misfit, Observed, Readiness, Request, Step, StepCx, StepError, Task, Undone,
+    HandOver, KindMeta, Marker, Misfit, Observed, Readiness, Request, Step, StepCx, StepError, Task, Undone,
+    WriteMeta,
 };
 
 use crate::avnm::or_default;
@@ -304,15 +305,20 @@ const LOSES: &str =
     "deletes the guest with all its role assignments and memberships: only if nothing else uses it";
 
 impl Step for GuestUser {
-    const KIND: &'static str = "entra.guest-user";
-    const SUMMARY: &'static str = "Find a person's guest user in a tenant, or invite the person";
-    const EFFECT: EffectClass = EffectClass::PostWithProbe;
-    const CONSISTENCY_DELAY: Duration = Duration::from_secs(60);
-    const REQUEST_WINDOW: Duration = crate::azure::GRAPH_REQUEST_WINDOW;
-    const REMOVABLE: bool = true;
-    const EXACTLY_ONE_OF: &'static [&'static [&'static str]] = &[&["email"], &["object_id"]];
-
-    const VOLATILE_OUTPUTS: &'static [&'static str] = &["state"];
+    const META: KindMeta = KindMeta {
+        removable: true,
+        exactly_one_of: &[&["email"], &["object_id"]],
+        volatile_outputs: &["state"],
+        ..KindMeta::writes(
+            "entra.guest-user",
+            "Find a person's guest user in a tenant, or invite the person",
+            WriteMeta {
+                effect: EffectClass::PostWithProbe,
+                consistency_delay: Duration::from_secs(60),
+                request_window: crate::azure::GRAPH_REQUEST_WINDOW,
+            },
+        )
+    };
 
     type Params = Params;
     type Output = Output;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Act, Applied, Back, ClaimKey, EffectClass, FailureClass, HandOver, Identity, Marker, Observed, Step,
-    StepCx, StepError, Task, Undone, Wait, WaitKind,
+    Act, Back, Check, FailureClass, HandOver, Identity, KindMeta, Marker, Observed, StepCx, StepError, Task,
+    Wait, WaitKind,
 };
 
 use crate::azure::Azure;
@@ -77,24 +77,19 @@ fn wait(cx: &StepCx<'_>, params: &Params, identity: &Identity) -> Wait {
     }
 }
 
-impl Step for InvitationAccepted {
-    const KIND: &'static str = "entra.invitation-accepted";
-    const SUMMARY: &'static str = "Wait until a guest has accepted the invitation";
-    const EFFECT: EffectClass = EffectClass::Read;
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
-
-    const VOLATILE_OUTPUTS: &'static [&'static str] = &["state"];
+impl Check for InvitationAccepted {
+    const META: KindMeta = KindMeta {
+        // The guest can accept without a credential on this machine.
+        checked_by_others: true,
+        volatile_outputs: &["state"],
+        ..KindMeta::reads("entra.invitation-accepted", "Wait until a guest has accepted the invitation")
+    };
 
     type Params = Params;
     type Output = Output;
 
     fn example() -> Params {
         Params { guest: default_world::TARGET_ADMINISTRATOR }
-    }
-
-    fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
-        Vec::new()
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
@@ -131,14 +126,6 @@ impl Step for InvitationAccepted {
             }
             Err(error) => Err(error),
         }
-    }
-
-    async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
-        Err(people::never_writes(Self::KIND))
-    }
-
-    async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("this step creates nothing".to_owned()))
     }
 
     fn expected_wait(&self, identity: &Identity) -> Option<Wait> {
@@ -191,12 +178,13 @@ mod tests {
     use crate::azure::scripted::Bench;
     use crate::kinds::wire_test::{Attempt, wait};
     use twinspan_engine::Phase;
+    use twinspan_engine::Reading;
 
     const GUEST: &str = "ffffffff-1111-0000-0000-000000000001";
     const LINK: &str = "https://login.microsoftonline.com/redeem?rd=1";
 
-    fn kind(bench: &Bench) -> InvitationAccepted {
-        InvitationAccepted { azure: Arc::clone(&bench.azure) }
+    fn kind(bench: &Bench) -> Reading<InvitationAccepted> {
+        Reading(InvitationAccepted { azure: Arc::clone(&bench.azure) })
     }
 
     fn user(state: serde_json::Value) -> serde_json::Value {

@@ -8,13 +8,11 @@ mod words;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Ensure, Identities, Identity, Marker, Misfit, Observed, Permission, Step,
-    StepCx, StepError, Undone,
+    Check, Identities, Identity, KindMeta, Marker, Misfit, Observed, Permission, StepCx, StepError,
 };
 
 use crate::avnm::configuration::Configuration;
@@ -274,28 +272,28 @@ impl<'a> EffectReader<'a> {
     }
 }
 
-impl Step for MemberEffect {
-    const KIND: &'static str = "avnm.member-effect";
-    const SUMMARY: &'static str = "Find out what deployed configurations will do to virtual networks that join or leave a network group";
-    const EFFECT: EffectClass = EffectClass::Read;
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
-    const IDENTITIES: Identities = Identities::Several;
-
-    // The predicted effect changes once the change is made.
-    const VOLATILE_OUTPUTS: &'static [&'static str] = &[
-        "changes_traffic",
-        "summary",
-        "configurations",
-        "regions",
-        "peerings_added",
-        "peerings_removed",
-        "overlaps",
-        "newly_billed",
-        "no_longer_billed",
-        "limits",
-        "unread",
-    ];
+impl Check for MemberEffect {
+    const META: KindMeta = KindMeta {
+        identities: Identities::Several,
+        // The predicted effect changes once the change is made.
+        volatile_outputs: &[
+            "changes_traffic",
+            "summary",
+            "configurations",
+            "regions",
+            "peerings_added",
+            "peerings_removed",
+            "overlaps",
+            "newly_billed",
+            "no_longer_billed",
+            "limits",
+            "unread",
+        ],
+        ..KindMeta::reads(
+            "avnm.member-effect",
+            "Find out what deployed configurations will do to virtual networks that join or leave a network group",
+        )
+    };
 
     type Params = Params;
     type Output = Output;
@@ -308,12 +306,8 @@ impl Step for MemberEffect {
         }
     }
 
-    fn misfits(params: &Params, _ensure: Ensure) -> Vec<Misfit> {
+    fn misfits(params: &Params) -> Vec<Misfit> {
         params.misfits()
-    }
-
-    fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
-        Vec::new()
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
@@ -339,14 +333,6 @@ impl Step for MemberEffect {
             look.known(&moving).await?.judged()
         };
         Ok(Observed::Present { output, marker: Marker::NoPlace })
-    }
-
-    async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
-        Err(people::never_writes(Self::KIND))
-    }
-
-    async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("this step creates nothing".to_owned()))
     }
 
     fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {

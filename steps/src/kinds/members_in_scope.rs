@@ -7,8 +7,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Decision, EffectClass, FailureClass, Identities, Identity, Marker, Observed,
-    Permission, Step, StepCx, StepError, Undone,
+    Check, Decision, FailureClass, Identities, Identity, KindMeta, Marker, Observed, Permission, StepCx,
+    StepError,
 };
 
 use crate::avnm::configuration::Configuration;
@@ -242,16 +242,15 @@ fn judge(params: &Params, held: Held, inside: &Inside) -> Observed<Output> {
     Observed::Broken { output, decision, marker: Marker::NoPlace }
 }
 
-impl Step for MembersInScope {
-    const KIND: &'static str = "avnm.members-in-scope";
-    const SUMMARY: &'static str =
-        "Verify that no static member and no hub of a network manager lies in a scope";
-    const EFFECT: EffectClass = EffectClass::Read;
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
-    const IDENTITIES: Identities = Identities::Several;
-
-    const VOLATILE_OUTPUTS: &'static [&'static str] = &["groups"];
+impl Check for MembersInScope {
+    const META: KindMeta = KindMeta {
+        identities: Identities::Several,
+        volatile_outputs: &["groups"],
+        ..KindMeta::reads(
+            "avnm.members-in-scope",
+            "Verify that no static member and no hub of a network manager lies in a scope",
+        )
+    };
 
     type Params = Params;
     type Output = Output;
@@ -264,10 +263,6 @@ impl Step for MembersInScope {
         }
     }
 
-    fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
-        Vec::new()
-    }
-
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
         let held = self.held(&self.azure.arm(cx, cx.identity()?), params).await?;
         // If the network manager has no members and no hubs, no identity needs to read the scope.
@@ -277,14 +272,6 @@ impl Step for MembersInScope {
             self.inside(cx, &params.scope).await?
         };
         Ok(judge(params, held, &inside))
-    }
-
-    async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
-        Err(people::never_writes(Self::KIND))
-    }
-
-    async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("this step creates nothing".to_owned()))
     }
 
     fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
@@ -305,6 +292,7 @@ mod tests {
     use super::*;
     use crate::azure::scripted::Bench;
     use crate::kinds::wire_test::{Attempt, asked, params};
+    use twinspan_engine::{Reading, Step};
 
     const TARGET: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001";
     const GROUP: &str = "/providers/Microsoft.Management/managementGroups/mg-fabrikam";
@@ -338,8 +326,8 @@ mod tests {
         bench
     }
 
-    fn kind(bench: &Bench) -> MembersInScope {
-        MembersInScope { azure: Arc::clone(&bench.azure) }
+    fn kind(bench: &Bench) -> Reading<MembersInScope> {
+        Reading(MembersInScope { azure: Arc::clone(&bench.azure) })
     }
 
     #[tokio::test]

@@ -1,30 +1,24 @@
 //! `avnm.network-group`: a network group of a network manager, found or created.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, Back, ClaimKey, Contents, Difference, EffectClass, HandOver, Marker, Observed, Permission,
-    Readiness, Step, StepCx, StepError, Task, Undone, Wait,
+    Contents, Difference, KindMeta, Marker, Observed, Permission, Readiness, StepCx, StepError,
 };
 
+use crate::avnm::Group as Wire;
 use crate::avnm::child::{self, Child};
-use crate::avnm::{API, Body, Group as Wire, Provisioning};
 use crate::azure::Azure;
 use crate::azure::people;
 use crate::default_world;
 use crate::enumeration::known;
 use crate::hand_over;
 use crate::ids::{Description, FoundName, NetworkGroups, NetworkManagers, ResourceId, ResourceName};
-use crate::kinds::{reads_and_changes, removing, undoing};
+use crate::kinds::named_resource::{ByHand, NamedResource, meta, needed};
+use crate::kinds::{removing, undoing};
 
 /// `avnm.network-group`
-pub(crate) struct NetworkGroup {
-    pub(crate) azure: Arc<Azure>,
-}
+pub(crate) struct NetworkGroup;
 
 /// Parameters of `avnm.network-group`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -88,38 +82,8 @@ impl Params {
         true
     }
 
-    /// Whether this step may change the group. A group that is only found has no owner, and any number of runs may share it.
-    fn changes(&self, cx: &StepCx<'_>) -> bool {
-        self.create || removing(cx)
-    }
-
-    fn id(&self) -> Result<ResourceId<NetworkGroups>, StepError> {
-        Ok(self.network_manager.child("networkGroups", self.name.as_str())?)
-    }
-
-    /// Undo text for the hand-over: tells what the delete that the plan orders removes along with the group.
-    fn back(&self, cx: &StepCx<'_>) -> Result<Back, StepError> {
-        if !removing(cx) {
-            return Ok(Back::default());
-        }
-        let id = self.id()?;
-        Ok(Back {
-            words: format!(
-                "only if no static member is left in it (GET {id}/staticMembers): Azure deletes its members with it"
-            ),
-            request: Some(hand_over::arm("DELETE", id.path(), API)),
-        })
-    }
-
-    fn wanted(&self, cx: &StepCx<'_>) -> Wanted {
-        Wanted {
-            member_type: self.member_type,
-            description: child::description(cx, self.description.as_ref()),
-        }
-    }
-
     fn observed(&self, cx: &StepCx<'_>, found: Wire) -> Result<Observed<Output>, StepError> {
-        let marker = match self.changes(cx) {
+        let marker = match NetworkGroup::changes(cx, self) {
             true => Marker::in_description(Some(&found.description)),
             false => Marker::NoPlace,
         };
@@ -130,7 +94,7 @@ impl Params {
             known(&found.member_type, &["VirtualNetwork", "Subnet"]).to_owned()
         };
         let same = member_type.eq_ignore_ascii_case(self.member_type.as_str());
-        let output = Output { id: self.id()?, name: FoundName::from(&self.name), member_type };
+        let output = Output { id: NetworkGroup::id(self)?, name: FoundName::from(&self.name), member_type };
         if !same {
             // The type of a group cannot be changed.
             let found = output.member_type.clone();
@@ -138,31 +102,17 @@ impl Params {
                 vec![Difference::new("member type", self.member_type.as_str(), found).immutable()];
             return Ok(Observed::Differs { output, differences, marker });
         }
-        match found.provisioning_state {
-            _ if undoing(cx) => Ok(Observed::Present { output, marker }),
-            Provisioning::Succeeded => Ok(Observed::Present { output, marker }),
-            Provisioning::Underway(state) => {
-                let wait = Wait::remote(format!("network group {} is {state}", self.name));
-                Ok(Observed::Converging { wait, marker })
-            }
-            Provisioning::Failed(state) => {
-                let differences = vec![Difference::new("provisioning state", "Succeeded", state)];
-                Ok(Observed::Differs { output, differences, marker })
-            }
-        }
+        let words = format!("network group {} is", self.name);
+        Ok(found.provisioning_state.judged(undoing(cx), &words, output, Vec::new(), marker))
     }
 }
 
-impl Step for NetworkGroup {
-    const KIND: &'static str = "avnm.network-group";
-    const SUMMARY: &'static str = "Create a network group if it does not exist";
-    const EFFECT: EffectClass = EffectClass::PutSame;
-    const CONSISTENCY_DELAY: Duration = Duration::from_secs(10);
-    const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
-    const REMOVABLE: bool = true;
+impl NamedResource for NetworkGroup {
+    const META: KindMeta = meta("avnm.network-group", "Create a network group if it does not exist");
 
     type Params = Params;
     type Output = Output;
+    type Id = NetworkGroups;
 
     fn example() -> Params {
         Params {
@@ -174,11 +124,26 @@ impl Step for NetworkGroup {
         }
     }
 
-    fn claims(&self, cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
-        if params.changes(cx) { child::claims(params.id()) } else { Vec::new() }
+    fn id(params: &Params) -> Result<ResourceId<NetworkGroups>, StepError> {
+        Ok(params.network_manager.child("networkGroups", params.name.as_str())?)
     }
 
-    async fn precondition(&self, cx: &StepCx<'_>, params: &Params) -> Result<Readiness, StepError> {
+    fn found(output: &Output) -> &ResourceId<NetworkGroups> {
+        &output.id
+    }
+
+    fn properties(cx: &StepCx<'_>, params: &Params) -> impl Serialize {
+        Wanted {
+            member_type: params.member_type,
+            description: child::description(cx, params.description.as_ref()),
+        }
+    }
+
+    fn changes(cx: &StepCx<'_>, params: &Params) -> bool {
+        params.create || removing(cx)
+    }
+
+    async fn precondition(_azure: &Azure, cx: &StepCx<'_>, params: &Params) -> Result<Readiness, StepError> {
         if params.create {
             return Ok(Readiness::Ready);
         }
@@ -191,72 +156,40 @@ impl Step for NetworkGroup {
         .hint("correct the name, or remove `create: false`"))
     }
 
-    async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
-        let found = Child::new(&self.azure, cx, params.id()?)?.read().await?;
+    async fn observe(
+        own: &Child<'_, NetworkGroups>,
+        cx: &StepCx<'_>,
+        params: &Params,
+    ) -> Result<Observed<Output>, StepError> {
+        let found = own.read().await?;
         found.map_or(Ok(Observed::Absent), |found| params.observed(cx, found.properties))
     }
 
     /// Azure deletes a group with its members, without confirmation.
-    async fn contents(
-        &self,
-        cx: &StepCx<'_>,
-        _params: &Params,
-        found: &Output,
-    ) -> Result<Option<Contents>, StepError> {
-        child::members(&self.azure.arm(cx, cx.identity()?), found.id.path()).await
+    async fn contents(azure: &Azure, cx: &StepCx<'_>, found: &Output) -> Result<Option<Contents>, StepError> {
+        child::members(&azure.arm(cx, cx.identity()?), found.id.path()).await
     }
 
-    async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
-        Child::new(&self.azure, cx, params.id()?)?.write(params.wanted(cx)).await
+    fn by_hand(cx: &StepCx<'_>, params: &Params) -> Result<ByHand, StepError> {
+        let (id, manager) = (Self::id(params)?, params.network_manager.name());
+        // The delete that the plan orders removes more than the group.
+        let back = removing(cx).then(|| {
+            format!("only if no static member is left in it (GET {id}/staticMembers): Azure deletes its members with it")
+        });
+        Ok(ByHand {
+            what: format!("Create the network group {} in network manager {manager}", params.name),
+            portal: format!("Azure portal: network manager {manager}, Network groups, Create"),
+            outputs: vec![("member_type", hand_over::text(params.member_type.as_str()))],
+            back,
+            ..ByHand::default()
+        })
     }
 
-    async fn undo(&self, cx: &StepCx<'_>, _params: &Params, found: &Output) -> Result<Undone, StepError> {
-        // `force` would withdraw configurations of others that use the group.
-        Child::new(&self.azure, cx, found.id.clone())?.remove().await
-    }
-
-    fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
-        let id = params.id()?;
-        let outputs = BTreeMap::from([
-            ("id", hand_over::text(&id)),
-            ("name", hand_over::text(&params.name)),
-            ("member_type", hand_over::text(params.member_type.as_str())),
-        ]);
-        if !params.changes(cx) {
-            return Ok(HandOver { outputs, ..HandOver::default() });
-        }
-        let task = Task {
-            what: format!(
-                "Create the network group {} in network manager {}",
-                params.name,
-                params.network_manager.name()
-            ),
-            privilege: vec![format!(
-                "Microsoft.Network/networkManagers/networkGroups/write on {}: Network Contributor",
-                params.network_manager
-            )],
-            by_hand: Some(format!(
-                "Azure portal: network manager {}, Network groups, Create",
-                params.network_manager.name()
-            )),
-            back: params.back(cx)?,
-            ..Task::default()
-        };
-        let said = hand_over::resource(id.path(), API, &Body { properties: params.wanted(cx) }, task)?;
-        Ok(HandOver { outputs, ..said })
-    }
-
-    fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
-        let kind = "Microsoft.Network/networkManagers/networkGroups";
-        if !params.changes(cx) {
-            let read = format!("{kind}/read");
-            return Ok(Permission::each(cx.identity()?, params.network_manager.path(), &[&read]));
-        }
-        let own = cx.identity()?;
-        let mut permissions = reads_and_changes(cx, own, params.network_manager.path(), kind);
+    fn permissions(cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
+        let mut permissions = needed::<Self>(cx, params)?;
         if removing(cx) {
-            let read = format!("{kind}/staticMembers/read");
-            permissions.extend(Permission::each(own, params.network_manager.path(), &[&read]));
+            let read = format!("{}/staticMembers/read", Self::TYPE);
+            permissions.extend(Permission::each(cx.identity()?, params.network_manager.path(), &[&read]));
         }
         Ok(permissions)
     }
@@ -268,11 +201,12 @@ mod tests {
 
     use super::*;
     use crate::azure::scripted::Bench;
+    use crate::kinds::named_resource::Named;
     use crate::kinds::wire_test::{Attempt, asked, body, params, wait};
     use twinspan_engine::Phase;
 
-    fn kind(bench: &Bench) -> NetworkGroup {
-        NetworkGroup { azure: Arc::clone(&bench.azure) }
+    fn kind(bench: &Bench) -> Named<NetworkGroup> {
+        Named::<NetworkGroup>::new(&bench.azure)
     }
 
     async fn seen(properties: serde_json::Value, phase: Phase) -> Observed<Output> {
@@ -356,7 +290,7 @@ mod tests {
             assert_eq!((contents.what, contents.items.len()), ("static members", 22));
             assert_eq!(contents.items[21].words, format!("{}-21 (m21)", default_world::spoke()));
             let id = format!("{path}/m0").to_lowercase();
-            assert_eq!(contents.items[0].key, ClaimKey(id));
+            assert_eq!(contents.items[0].key, twinspan_engine::ClaimKey(id));
             assert_eq!(asked(&bench).len(), 3);
         }
     }
@@ -387,12 +321,17 @@ mod tests {
     #[test]
     fn who_removes_it_by_hand_is_told_what_it_takes_along() {
         let bench = Bench::new();
-        let kind = crate::kinds::acting::Acting { azure: Arc::clone(&bench.azure), kind: kind(&bench) };
-        let said = Attempt::removing(&bench).hand_over(&kind, &NetworkGroup::example()).unwrap();
-        let what = said.task.unwrap().what;
+        let registry =
+            crate::kinds::registry(std::sync::Arc::clone(&bench.azure), crate::CommandPolicy::deny());
+        let kind = registry.kind(NetworkGroup::META.name).unwrap();
+        let said = |ensure| {
+            let log = twinspan_engine::AttemptLog::new(Phase::Probe);
+            let cx = StepCx { ensure, ..bench.cx(Phase::Probe, &log) };
+            kind.hand_over(&cx, &kind.example).unwrap().task.unwrap()
+        };
+        let what = said(twinspan_engine::Ensure::Absent).what;
         assert!(what.contains("; only if no static member is left in it (GET /subscriptions/"), "{what}");
-        let made = Attempt::new(&bench, Phase::Probe).hand_over(&kind, &NetworkGroup::example()).unwrap();
-        assert!(!made.task.unwrap().back.words.contains("static member"));
+        assert!(!said(twinspan_engine::Ensure::Present).back.words.contains("static member"));
     }
 
     #[tokio::test]
@@ -408,7 +347,7 @@ mod tests {
             json!({ "properties": { "memberType": "Subnet", "description": "[twinspan:00000007]" } })
         );
         let output = Output {
-            id: params.id().unwrap(),
+            id: NetworkGroup::id(&params).unwrap(),
             name: FoundName::from(&params.name),
             member_type: "Subnet".to_owned(),
         };

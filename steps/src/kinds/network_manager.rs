@@ -7,8 +7,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, ClaimKey, Contents, Decision, DeleteDelay, Difference, EffectClass, Ensure, HandOver, Marker,
-    Misfit, Observed, Permission, Readiness, Step, StepCx, StepError, Task, Undone, Wait,
+    Applied, ClaimKey, Contents, Decision, DeleteDelay, Difference, EffectClass, Ensure, HandOver, KindMeta,
+    Marker, Misfit, Observed, Permission, Readiness, Step, StepCx, StepError, Task, Undone, Wait, WriteMeta,
 };
 
 use crate::avnm::child;
@@ -265,17 +265,23 @@ fn observed(cx: &StepCx<'_>, params: &Params, found: Found<Manager>) -> Result<O
 }
 
 impl Step for NetworkManager {
-    const KIND: &'static str = "avnm.network-manager";
-    const SUMMARY: &'static str = "Find a network manager, or create it as the plan describes";
-    const EFFECT: EffectClass = EffectClass::PutSame;
-    const CONSISTENCY_DELAY: Duration = Duration::from_secs(30);
-    const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
-    const REMOVABLE: bool = true;
-    const DELETE_DELAY: Option<DeleteDelay> = Some(DeleteDelay {
-        after: Duration::from_secs(60),
-        why: "a network manager that is deleted right after its connections can leave their subscription unusable as \
+    const META: KindMeta = KindMeta {
+        removable: true,
+        delete_delay: Some(DeleteDelay {
+            after: Duration::from_secs(60),
+            why: "a network manager that is deleted right after its connections can leave their subscription unusable as \
               a scope permanently (Azure/azure-rest-api-specs#23188)",
-    });
+        }),
+        ..KindMeta::writes(
+            "avnm.network-manager",
+            "Find a network manager, or create it as the plan describes",
+            WriteMeta {
+                effect: EffectClass::PutSame,
+                consistency_delay: Duration::from_secs(30),
+                request_window: crate::azure::ARM_REQUEST_WINDOW,
+            },
+        )
+    };
 
     type Params = Params;
     type Output = Output;

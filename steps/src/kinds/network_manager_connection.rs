@@ -1,36 +1,25 @@
 //! `avnm.network-manager-connection`: lets a network manager of another tenant manage a scope of the target tenant.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use twinspan_engine::{
-    Applied, ClaimKey, Decision, Difference, EffectClass, Guarded, HandOver, Observed, Permission, Readiness,
-    Step, StepCx, StepError, Task, Undone,
-};
+use twinspan_engine::{Decision, Difference, KindMeta, Observed, Readiness, StepCx, StepError};
 
 use crate::avnm::child::{self, Child, Read};
-use crate::avnm::{API, Body, ConnectionSide, ConnectionState, NamesManager, same_path};
+use crate::avnm::{ConnectionSide, ConnectionState, NamesManager, same_path};
 use crate::azure::Azure;
 use crate::azure::people;
 use crate::default_world;
-use crate::hand_over;
-use crate::hierarchy;
 use crate::ids::{
     ConnectionScope, Description, FoundName, NetworkManagerConnections, NetworkManagers, ResourceId,
     ResourceName,
 };
-use crate::kinds::{reads_and_changes, undoing};
+use crate::kinds::named_resource::{ByHand, NamedResource, meta};
+use crate::kinds::undoing;
 
 type Wire = ConnectionSide<NamesManager>;
 
 /// `avnm.network-manager-connection`
-pub(crate) struct NetworkManagerConnection {
-    pub(crate) azure: Arc<Azure>,
-}
+pub(crate) struct NetworkManagerConnection;
 
 /// Parameters of `avnm.network-manager-connection`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -70,20 +59,9 @@ struct Wanted<'a> {
 }
 
 impl Params {
-    fn id(&self) -> Result<ResourceId<NetworkManagerConnections>, StepError> {
-        self.id_of(&FoundName::from(&self.name))
-    }
-
     fn id_of(&self, name: &FoundName) -> Result<ResourceId<NetworkManagerConnections>, StepError> {
         let scope = self.scope.path();
         Ok(format!("{scope}/providers/Microsoft.Network/networkManagerConnections/{name}").parse()?)
-    }
-
-    fn wanted(&self, cx: &StepCx<'_>) -> Wanted<'_> {
-        Wanted {
-            network_manager_id: self.network_manager.path(),
-            description: child::description(cx, self.description.as_ref()),
-        }
     }
 
     fn names_ours(&self, half: &Wire) -> bool {
@@ -130,23 +108,20 @@ impl Params {
     }
 }
 
-impl Step for NetworkManagerConnection {
-    const KIND: &'static str = "avnm.network-manager-connection";
-    const SUMMARY: &'static str =
-        "Create a network manager connection on a subscription or management group of another tenant";
-    const EFFECT: EffectClass = EffectClass::PutSame;
-    const CONSISTENCY_DELAY: Duration = Duration::from_secs(10);
-    const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
-    const REMOVABLE: bool = true;
-
-    const READ_ONLY_PARAMS: &'static [&'static str] = &["scope_connection_state"];
-
-    const VOLATILE_OUTPUTS: &'static [&'static str] = &["state"];
-
-    const GUARDS: Option<&'static str> = Some("tenant");
+impl NamedResource for NetworkManagerConnection {
+    const META: KindMeta = KindMeta {
+        read_only_params: &["scope_connection_state"],
+        volatile_outputs: &["state"],
+        guards: Some("tenant"),
+        ..meta(
+            "avnm.network-manager-connection",
+            "Create a network manager connection on a subscription or management group of another tenant",
+        )
+    };
 
     type Params = Params;
     type Output = Output;
+    type Id = NetworkManagerConnections;
 
     fn example() -> Params {
         Params {
@@ -158,12 +133,19 @@ impl Step for NetworkManagerConnection {
         }
     }
 
-    async fn guard(&self, cx: &StepCx<'_>, known: &Value) -> Result<Guarded, StepError> {
-        hierarchy::guard(&self.azure, cx, known).await
+    fn id(params: &Params) -> Result<ResourceId<NetworkManagerConnections>, StepError> {
+        params.id_of(&FoundName::from(&params.name))
     }
 
-    fn claims(&self, _cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
-        child::claims(params.id())
+    fn found(output: &Output) -> &ResourceId<NetworkManagerConnections> {
+        &output.id
+    }
+
+    fn properties(cx: &StepCx<'_>, params: &Params) -> impl Serialize {
+        Wanted {
+            network_manager_id: params.network_manager.path(),
+            description: child::description(cx, params.description.as_ref()),
+        }
     }
 
     /// Refuses to create the connection if the scope connection is already Connected without it.
@@ -171,7 +153,7 @@ impl Step for NetworkManagerConnection {
     /// Once both sides exist, a connection that was established without consent looks valid, so this is the last moment that
     /// shows it. The state comes from the step of the scope connection, which read it as the central tenant's identity: this
     /// step's identity need not be able to read there.
-    async fn precondition(&self, cx: &StepCx<'_>, params: &Params) -> Result<Readiness, StepError> {
+    async fn precondition(_azure: &Azure, cx: &StepCx<'_>, params: &Params) -> Result<Readiness, StepError> {
         let said = params.scope_connection_state.clone().map(ConnectionState::from);
         if said != Some(ConnectionState::Connected) {
             return Ok(Readiness::Ready);
@@ -179,8 +161,11 @@ impl Step for NetworkManagerConnection {
         Ok(Readiness::Undecided(params.connected_alone(&people::place(cx.identity()?))))
     }
 
-    async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
-        let own = Child::new(&self.azure, cx, params.id()?)?;
+    async fn observe(
+        own: &Child<'_, NetworkManagerConnections>,
+        cx: &StepCx<'_>,
+        params: &Params,
+    ) -> Result<Observed<Output>, StepError> {
         // A connection under another name was not created by this step, so there is nothing to undo.
         if undoing(cx) {
             let found = own.read().await?;
@@ -196,30 +181,13 @@ impl Step for NetworkManagerConnection {
         }
     }
 
-    async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
-        Child::new(&self.azure, cx, params.id()?)?.write(params.wanted(cx)).await
-    }
-
-    async fn undo(&self, cx: &StepCx<'_>, _params: &Params, found: &Output) -> Result<Undone, StepError> {
-        Child::new(&self.azure, cx, found.id.clone())?.remove().await
-    }
-
-    fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
-        let id = params.id()?;
-        let task = Task {
-            what: format!("Create the connection {} on {}, to network manager {}", params.name, params.scope.words(), params.network_manager),
-            privilege: vec![format!("Microsoft.Network/networkManagerConnections/write at {}: Network Contributor", params.scope.path())],
-            by_hand: Some("Azure portal, signed in to this tenant: Virtual network managers, Cross-tenant connections, Create a connection".to_owned()),
-            ..Task::default()
-        };
-        let said = hand_over::resource(id.path(), API, &Body { properties: params.wanted(cx) }, task)?;
-        let outputs = BTreeMap::from([("id", hand_over::text(&id)), ("name", hand_over::text(&params.name))]);
-        Ok(HandOver { outputs, ..said })
-    }
-
-    fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
-        let kind = "Microsoft.Network/networkManagerConnections";
-        Ok(reads_and_changes(cx, cx.identity()?, params.scope.path(), kind))
+    fn by_hand(_cx: &StepCx<'_>, params: &Params) -> Result<ByHand, StepError> {
+        let (name, scope, manager) = (&params.name, params.scope.words(), &params.network_manager);
+        Ok(ByHand {
+            what: format!("Create the connection {name} on {scope}, to network manager {manager}"),
+            portal: "Azure portal, signed in to this tenant: Virtual network managers, Cross-tenant connections, Create a connection".to_owned(),
+            ..ByHand::default()
+        })
     }
 }
 
@@ -230,10 +198,11 @@ mod tests {
 
     use super::*;
     use crate::azure::scripted::Bench;
+    use crate::kinds::named_resource::Named;
     use crate::kinds::wire_test::{Attempt, asked, body, params};
 
-    fn kind(bench: &Bench) -> NetworkManagerConnection {
-        NetworkManagerConnection { azure: Arc::clone(&bench.azure) }
+    fn kind(bench: &Bench) -> Named<NetworkManagerConnection> {
+        Named::<NetworkManagerConnection>::new(&bench.azure)
     }
 
     fn found(manager: &str, state: &str) -> serde_json::Value {
@@ -256,7 +225,7 @@ mod tests {
                     "description": "ticket 7 [twinspan:00000007]" } })
             );
             let output = Output {
-                id: params.id().unwrap(),
+                id: NetworkManagerConnection::id(&params).unwrap(),
                 name: FoundName::from(&params.name),
                 state: "Pending".to_owned(),
             };

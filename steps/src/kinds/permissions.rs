@@ -1,14 +1,10 @@
 //! `azure.permissions`: checks that the identity has the permissions that later steps need.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Ensure, Marker, Misfit, Observed, Permission, Step, StepCx, StepError,
-    Undone,
-};
+use twinspan_engine::{Check, KindMeta, Marker, Misfit, Observed, Permission, StepCx, StepError};
 
 use crate::azure::Azure;
 use crate::azure::people::{self, Assignee};
@@ -72,12 +68,11 @@ impl Params {
     }
 }
 
-impl Step for Permissions {
-    const KIND: &'static str = "azure.permissions";
-    const SUMMARY: &'static str = "Wait until an identity has the permissions that later steps need";
-    const EFFECT: EffectClass = EffectClass::Read;
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
+impl Check for Permissions {
+    const META: KindMeta = KindMeta::reads(
+        "azure.permissions",
+        "Wait until an identity has the permissions that later steps need",
+    );
 
     type Params = Params;
     type Output = Output;
@@ -89,12 +84,8 @@ impl Step for Permissions {
         }
     }
 
-    fn misfits(params: &Params, _ensure: Ensure) -> Vec<Misfit> {
+    fn misfits(params: &Params) -> Vec<Misfit> {
         params.misfits()
-    }
-
-    fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
-        Vec::new()
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
@@ -121,14 +112,6 @@ impl Step for Permissions {
         Ok(Observed::Converging { wait, marker: Marker::NoPlace })
     }
 
-    async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
-        Err(people::never_writes(Self::KIND))
-    }
-
-    async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("this step creates nothing".to_owned()))
-    }
-
     fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
         let mut actions = vec!["Microsoft.Authorization/permissions/read"];
         actions.extend(params.actions.iter().map(String::as_str));
@@ -144,6 +127,7 @@ mod tests {
     use crate::azure::scripted::Bench;
     use crate::kinds::wire_test::{Attempt, asked, wait};
     use twinspan_engine::Phase;
+    use twinspan_engine::Reading;
 
     #[tokio::test]
     async fn a_missing_permission_is_waited_for_with_the_command_that_gives_it() {
@@ -151,7 +135,8 @@ mod tests {
         let given =
             |action: &str| json!({ "value": [{ "actions": [action], "notActions": [] }], "nextLink": "" });
         bench.script.answer(200, &given("*/read")).answer(200, &given("Microsoft.Network/*"));
-        let (kind, params) = (Permissions { azure: Arc::clone(&bench.azure) }, Permissions::example());
+        let (kind, params) =
+            (Reading(Permissions { azure: Arc::clone(&bench.azure) }), Permissions::example());
         let attempt = Attempt::new(&bench, Phase::Probe);
         let wait = wait(attempt.check(&kind, &params).await.unwrap());
         assert!(

@@ -12,8 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use twinspan_engine::{
-    Act, Applied, Back, ClaimKey, Create, EffectClass, Ensure, Find, Fits, HandOver, Marker, Misfit,
-    Observed, Permission, Step, StepCx, StepError, Task, Undone, Wait,
+    Act, Applied, Back, ClaimKey, Create, EffectClass, Ensure, Find, Fits, HandOver, KindMeta, Marker,
+    Misfit, Observed, Permission, Step, StepCx, StepError, Task, Undone, Wait, WriteMeta,
 };
 
 use crate::avnm::{self, ConnectionSide, Found, NamesManager, or_default};
@@ -127,12 +127,18 @@ impl Params {
 }
 
 impl Step for ResourceProvider {
-    const KIND: &'static str = "azure.resource-provider";
-    const SUMMARY: &'static str = "Register a resource provider on a subscription or management group";
-    const EFFECT: EffectClass = EffectClass::PutSame;
-    const CONSISTENCY_DELAY: Duration = Duration::from_secs(5);
-    const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
-    const RETAIN_ON_UNDO: Option<&'static str> = Some(RETAIN_ON_UNDO);
+    const META: KindMeta = KindMeta {
+        retain_on_undo: Some(RETAIN_ON_UNDO),
+        ..KindMeta::writes(
+            "azure.resource-provider",
+            "Register a resource provider on a subscription or management group",
+            WriteMeta {
+                effect: EffectClass::PutSame,
+                consistency_delay: Duration::from_secs(5),
+                request_window: crate::azure::ARM_REQUEST_WINDOW,
+            },
+        )
+    };
 
     type Params = Params;
     type Output = Output;

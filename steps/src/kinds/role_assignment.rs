@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use twinspan_engine::{
     Act, Applied, Back, ClaimKey, Create, Difference, EffectClass, Ensure, FailureClass, Find, Fits, Guarded,
-    HandOver, Identity, Marker, Misfit, Observed, Permission, Readiness, Request, Step, StepCx, StepError,
-    Task, Undone,
+    HandOver, Identity, KindMeta, Marker, Misfit, Observed, Permission, Readiness, Request, Step, StepCx,
+    StepError, Task, Undone, WriteMeta,
 };
 use uuid::Uuid;
 
@@ -256,15 +256,19 @@ impl RoleAssignment {
 }
 
 impl Step for RoleAssignment {
-    const KIND: &'static str = "azure.role-assignment";
-    const SUMMARY: &'static str =
-        "Assign a role to a principal at a management group, a subscription or below";
-    const EFFECT: EffectClass = EffectClass::CreateNamed;
-    const CONSISTENCY_DELAY: Duration = Duration::from_secs(30);
-    const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
-    const REMOVABLE: bool = true;
-
-    const GUARDS: Option<&'static str> = Some("tenant");
+    const META: KindMeta = KindMeta {
+        removable: true,
+        guards: Some("tenant"),
+        ..KindMeta::writes(
+            "azure.role-assignment",
+            "Assign a role to a principal at a management group, a subscription or below",
+            WriteMeta {
+                effect: EffectClass::CreateNamed,
+                consistency_delay: Duration::from_secs(30),
+                request_window: crate::azure::ARM_REQUEST_WINDOW,
+            },
+        )
+    };
 
     type Params = Params;
     type Output = Output;

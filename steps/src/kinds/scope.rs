@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Ensure, Guarded, HandOver, Identity, Marker, Misfit, Observed,
-    Permission, Step, StepCx, StepError, Undone, Wait, WaitKind,
+    Check, Guarded, HandOver, Identity, KindMeta, Marker, Misfit, Observed, Permission, StepCx, StepError,
+    Wait, WaitKind,
 };
 
 use crate::azure::people::{self, Assignee};
@@ -103,15 +102,14 @@ impl Params {
     }
 }
 
-impl Step for Scope {
-    const KIND: &'static str = "azure.scope";
-    const SUMMARY: &'static str =
-        "Verify that a subscription or management group lies in the expected tenant";
-    const EFFECT: EffectClass = EffectClass::Read;
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
-
-    const GUARDS: Option<&'static str> = Some("tenant");
+impl Check for Scope {
+    const META: KindMeta = KindMeta {
+        guards: Some("tenant"),
+        ..KindMeta::reads(
+            "azure.scope",
+            "Verify that a subscription or management group lies in the expected tenant",
+        )
+    };
 
     type Params = Params;
     type Output = Output;
@@ -120,7 +118,7 @@ impl Step for Scope {
         Params { scope: default_world::target(), expect_name: Some(default_world::TARGET_NAME.to_owned()) }
     }
 
-    fn misfits(params: &Params, _ensure: Ensure) -> Vec<Misfit> {
+    fn misfits(params: &Params) -> Vec<Misfit> {
         params.misfits()
     }
 
@@ -128,22 +126,10 @@ impl Step for Scope {
         hierarchy::guard(&self.azure, cx, known).await
     }
 
-    fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
-        Vec::new()
-    }
-
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
         let identity = cx.identity()?;
         let seen = hierarchy::read(&self.azure.arm(cx, identity), &params.scope).await?;
         judge(params, identity, seen)
-    }
-
-    async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
-        Err(people::never_writes(Self::KIND))
-    }
-
-    async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("this step creates nothing".to_owned()))
     }
 
     /// No permissions: as far as is known, any role on a subscription or management group allows its holder to read it, so there
@@ -165,6 +151,7 @@ mod tests {
     use super::*;
     use crate::azure::scripted::Bench;
     use crate::kinds::wire_test::{Attempt, asked, params, wait};
+    use twinspan_engine::Reading;
     use twinspan_engine::{FailureClass, Phase};
 
     const CENTRAL_TENANT: &str = "11111111-0000-0000-0000-00000000000c";
@@ -176,7 +163,7 @@ mod tests {
     ) -> (Result<Observed<Output>, StepError>, String) {
         let bench = Bench::new();
         bench.script.answer(status, &answer);
-        let kind = Scope { azure: Arc::clone(&bench.azure) };
+        let kind = Reading(Scope { azure: Arc::clone(&bench.azure) });
         let params: Params = params(json!({ "scope": scope, "expect_name": "fabrikam-prod-weu" }));
         let seen = Attempt::new(&bench, Phase::Probe).check(&kind, &params).await;
         (seen, asked(&bench).remove(0))

@@ -1,29 +1,19 @@
 //! `avnm.scope-connection`: the central network manager requests to manage a scope of another tenant.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
-
 use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use twinspan_engine::{
-    Applied, ClaimKey, Difference, EffectClass, Guarded, HandOver, Marker, Observed, Permission, Phase, Step,
-    StepCx, StepError, Task, Undone, Wait,
-};
+use twinspan_engine::{Difference, KindMeta, Marker, Observed, Phase, StepCx, StepError, Wait};
 
 use crate::avnm::child::{self, Child, Read};
-use crate::avnm::{API, Body, ConnectionSide, ConnectionState, NamesScope, same_path};
-use crate::azure::Azure;
+use crate::avnm::{ConnectionSide, ConnectionState, NamesScope, same_path};
 use crate::default_world;
-use crate::hand_over;
-use crate::hierarchy;
 use crate::ids::{
     ConnectionScope, Description, FoundName, NetworkManagers, ResourceId, ResourceName, ScopeConnections,
     TenantId,
 };
-use crate::kinds::{reads_and_changes, undoing};
+use crate::kinds::named_resource::{ByHand, NamedResource, meta};
+use crate::kinds::undoing;
 
 type Wire = ConnectionSide<NamesScope>;
 
@@ -40,9 +30,7 @@ fn since_written(cx: &StepCx<'_>) -> Option<SignedDuration> {
 }
 
 /// `avnm.scope-connection`
-pub(crate) struct ScopeConnection {
-    pub(crate) azure: Arc<Azure>,
-}
+pub(crate) struct ScopeConnection;
 
 /// Parameters of `avnm.scope-connection`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -82,18 +70,6 @@ struct Wanted<'a> {
 }
 
 impl Params {
-    fn id(&self) -> Result<ResourceId<ScopeConnections>, StepError> {
-        Ok(self.network_manager.child("scopeConnections", self.name.as_str())?)
-    }
-
-    fn wanted(&self, cx: &StepCx<'_>) -> Wanted<'_> {
-        Wanted {
-            tenant_id: self.tenant,
-            resource_id: self.scope.path(),
-            description: child::description(cx, self.description.as_ref()),
-        }
-    }
-
     fn differences(&self, found: &NamesScope) -> Vec<Difference> {
         let mut all = Vec::new();
         if found.tenant_id.parse() != Ok(self.tenant) {
@@ -138,22 +114,18 @@ impl Params {
     }
 }
 
-impl Step for ScopeConnection {
-    const KIND: &'static str = "avnm.scope-connection";
-    const SUMMARY: &'static str = "Create a scope connection within a network manager";
-    const EFFECT: EffectClass = EffectClass::PutSame;
-    const CONSISTENCY_DELAY: Duration = Duration::from_secs(10);
-    const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
-    const REMOVABLE: bool = true;
-    // Microsoft's order: delete the scope connection first, while the network manager connection still names the network manager.
-    const UNDO_BEFORE: &'static [&'static str] = &["avnm.network-manager-connection"];
-
-    const VOLATILE_OUTPUTS: &'static [&'static str] = &["state"];
-
-    const GUARDS: Option<&'static str> = Some("tenant");
+impl NamedResource for ScopeConnection {
+    const META: KindMeta = KindMeta {
+        // Microsoft's order: delete the scope connection first, while the network manager connection still names the network manager.
+        undo_before: &["avnm.network-manager-connection"],
+        volatile_outputs: &["state"],
+        guards: Some("tenant"),
+        ..meta("avnm.scope-connection", "Create a scope connection within a network manager")
+    };
 
     type Params = Params;
     type Output = Output;
+    type Id = ScopeConnections;
 
     fn example() -> Params {
         Params {
@@ -165,16 +137,27 @@ impl Step for ScopeConnection {
         }
     }
 
-    async fn guard(&self, cx: &StepCx<'_>, known: &Value) -> Result<Guarded, StepError> {
-        hierarchy::guard(&self.azure, cx, known).await
+    fn id(params: &Params) -> Result<ResourceId<ScopeConnections>, StepError> {
+        Ok(params.network_manager.child("scopeConnections", params.name.as_str())?)
     }
 
-    fn claims(&self, _cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
-        child::claims(params.id())
+    fn found(output: &Output) -> &ResourceId<ScopeConnections> {
+        &output.id
     }
 
-    async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
-        let own = Child::new(&self.azure, cx, params.id()?)?;
+    fn properties(cx: &StepCx<'_>, params: &Params) -> impl Serialize {
+        Wanted {
+            tenant_id: params.tenant,
+            resource_id: params.scope.path(),
+            description: child::description(cx, params.description.as_ref()),
+        }
+    }
+
+    async fn observe(
+        own: &Child<'_, ScopeConnections>,
+        cx: &StepCx<'_>,
+        params: &Params,
+    ) -> Result<Observed<Output>, StepError> {
         // A connection under another name was not created by this step, so there is nothing to undo.
         if undoing(cx) {
             let found = own.read().await?;
@@ -200,42 +183,16 @@ impl Step for ScopeConnection {
         }
     }
 
-    async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
-        Child::new(&self.azure, cx, params.id()?)?.write(params.wanted(cx)).await
-    }
-
-    async fn undo(&self, cx: &StepCx<'_>, _params: &Params, found: &Output) -> Result<Undone, StepError> {
-        Child::new(&self.azure, cx, found.id.clone())?.remove().await
-    }
-
-    fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
-        let id = params.id()?;
-        let task = Task {
+    fn by_hand(_cx: &StepCx<'_>, params: &Params) -> Result<ByHand, StepError> {
+        let (name, manager) = (&params.name, params.network_manager.name());
+        let (scope, tenant) = (params.scope.words(), params.tenant);
+        Ok(ByHand {
             what: format!(
-                "Create the cross-tenant connection {} on network manager {}, to {} of tenant {}",
-                params.name,
-                params.network_manager.name(),
-                params.scope.words(),
-                params.tenant
+                "Create the cross-tenant connection {name} on network manager {manager}, to {scope} of tenant {tenant}"
             ),
-            privilege: vec![format!(
-                "Microsoft.Network/networkManagers/scopeConnections/write on {}: Network Contributor",
-                params.network_manager
-            )],
-            by_hand: Some(format!(
-                "Azure portal: network manager {}, Cross-tenant connections, Create",
-                params.network_manager.name()
-            )),
-            ..Task::default()
-        };
-        let said = hand_over::resource(id.path(), API, &Body { properties: params.wanted(cx) }, task)?;
-        let outputs = BTreeMap::from([("id", hand_over::text(&id)), ("name", hand_over::text(&params.name))]);
-        Ok(HandOver { outputs, ..said })
-    }
-
-    fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
-        let kind = "Microsoft.Network/networkManagers/scopeConnections";
-        Ok(reads_and_changes(cx, cx.identity()?, params.network_manager.path(), kind))
+            portal: format!("Azure portal: network manager {manager}, Cross-tenant connections, Create"),
+            ..ByHand::default()
+        })
     }
 }
 
@@ -245,12 +202,13 @@ mod tests {
 
     use super::*;
     use crate::azure::scripted::Bench;
+    use crate::kinds::named_resource::Named;
     use crate::kinds::wire_test::{Attempt, asked, body, wait};
 
     const TARGET: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001";
 
-    fn kind(bench: &Bench) -> ScopeConnection {
-        ScopeConnection { azure: Arc::clone(&bench.azure) }
+    fn kind(bench: &Bench) -> Named<ScopeConnection> {
+        Named::<ScopeConnection>::new(&bench.azure)
     }
 
     fn found(state: &str) -> serde_json::Value {
@@ -293,7 +251,7 @@ mod tests {
     #[tokio::test]
     async fn pending_is_believed_some_seconds_after_the_write_by_the_services_own_clock() {
         let wait = wait(dated(Phase::Verify, "Pending", "00:10.5000000", "00:10").await);
-        assert_eq!(wait.next_check, Some(Duration::from_millis(2500)));
+        assert_eq!(wait.next_check, Some(std::time::Duration::from_millis(2500)));
         assert!(wait.what.contains("is listed as Pending"), "{}", wait.what);
         for (phase, state, written, answered) in [
             (Phase::Verify, "Pending", "00:10.5000000", "00:14"),
@@ -380,7 +338,7 @@ mod tests {
             "the request needs no permission in the target tenant"
         );
         let output = Output {
-            id: params.id().unwrap(),
+            id: ScopeConnection::id(&params).unwrap(),
             name: FoundName::from(&params.name),
             state: "Pending".to_owned(),
         };

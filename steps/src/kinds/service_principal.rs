@@ -7,8 +7,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Act, Applied, Back, ClaimKey, Create, Decision, EffectClass, FailureClass, Find, HandOver, Marker,
-    Observed, Request, Step, StepCx, StepError, Task, Undone,
+    Act, Applied, Back, ClaimKey, Create, Decision, EffectClass, FailureClass, Find, HandOver, KindMeta,
+    Marker, Observed, Request, Step, StepCx, StepError, Task, Undone, WriteMeta,
 };
 
 use crate::azure::people;
@@ -99,14 +99,19 @@ impl Params {
 }
 
 impl Step for ServicePrincipal {
-    const KIND: &'static str = "entra.service-principal";
-    const SUMMARY: &'static str = "Find an application's service principal in a tenant, or create it";
-    const EFFECT: EffectClass = EffectClass::PostWithProbe;
-    const CONSISTENCY_DELAY: Duration = Duration::from_secs(60);
-    const REQUEST_WINDOW: Duration = crate::azure::GRAPH_REQUEST_WINDOW;
-    const REMOVABLE: bool = true;
-
-    const VOLATILE_OUTPUTS: &'static [&'static str] = &["display_name"];
+    const META: KindMeta = KindMeta {
+        removable: true,
+        volatile_outputs: &["display_name"],
+        ..KindMeta::writes(
+            "entra.service-principal",
+            "Find an application's service principal in a tenant, or create it",
+            WriteMeta {
+                effect: EffectClass::PostWithProbe,
+                consistency_delay: Duration::from_secs(60),
+                request_window: crate::azure::GRAPH_REQUEST_WINDOW,
+            },
+        )
+    };
 
     type Params = Params;
     type Output = Output;

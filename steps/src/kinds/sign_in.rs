@@ -7,8 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, FailureClass, Guarded, Identity, Marker, Observed, Step, StepCx,
-    StepError, Undone, Wait, WaitKind,
+    Check, FailureClass, Guarded, Identity, KindMeta, Marker, Observed, StepCx, StepError, Wait, WaitKind,
 };
 
 use crate::azure::people;
@@ -146,13 +145,11 @@ fn right_account(
     )
 }
 
-impl Step for SignIn {
-    const KIND: &'static str = "azure.sign-in";
-    const SUMMARY: &'static str = "Sign in to a tenant as the expected principal";
-    const EFFECT: EffectClass = EffectClass::Read;
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
-    const GUARDS: Option<&'static str> = Some("tenant");
+impl Check for SignIn {
+    const META: KindMeta = KindMeta {
+        guards: Some("tenant"),
+        ..KindMeta::reads("azure.sign-in", "Sign in to a tenant as the expected principal")
+    };
 
     type Params = Params;
     type Output = Output;
@@ -178,23 +175,11 @@ impl Step for SignIn {
         })
     }
 
-    fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
-        Vec::new()
-    }
-
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
         let identity = cx.identity()?;
         // If the sign-in is refused, the error says who must do what.
         let signed_in = self.azure.sign_in(cx, identity).await?;
         judge(self.azure.cloud(), params, identity, signed_in)
-    }
-
-    async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
-        Err(people::never_writes(Self::KIND))
-    }
-
-    async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("this step creates nothing".to_owned()))
     }
 }
 
@@ -206,6 +191,7 @@ mod tests {
     use crate::kinds::wire_test::{Attempt, wait};
     use serde_json::json;
     use twinspan_engine::{AttemptLog, Phase};
+    use twinspan_engine::{Reading, Step};
 
     const ACCOUNT: &str = "ffffffff-1111-0000-0000-000000000001";
 
@@ -297,7 +283,7 @@ mod tests {
     #[tokio::test]
     async fn another_account_is_a_guard_that_waits_and_what_the_run_tells_later_is_none() {
         let bench = Bench::new();
-        let kind = SignIn { azure: Arc::clone(&bench.azure) };
+        let kind = Reading(SignIn { azure: Arc::clone(&bench.azure) });
         let guard = async |known: Value| {
             let log = AttemptLog::new(Phase::Probe);
             let identities = [bench.target.clone()];
@@ -327,7 +313,7 @@ mod tests {
         let bench = Bench::new();
         let refusal = r#"{"error":"interaction_required","error_codes":[50076],"error_description":"AADSTS50076: mfa"}"#;
         bench.script.token_answer(400, &[], refusal);
-        let kind = SignIn { azure: Arc::clone(&bench.azure) };
+        let kind = Reading(SignIn { azure: Arc::clone(&bench.azure) });
         let error = Attempt::new(&bench, Phase::Probe).check(&kind, &SignIn::example()).await.unwrap_err();
         assert_eq!((error.class, error.code.as_deref()), (FailureClass::NeedsPerson, Some("AADSTS50076")));
     }

@@ -1,31 +1,26 @@
 //! `avnm.static-member`: adds a virtual network to a network group as a static member.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use twinspan_engine::{
-    Act, Applied, Back, ClaimKey, Difference, EffectClass, Ensure, FailureClass, Find, Fits, HandOver,
-    Marker, Misfit, Observed, Permission, Phase, Readiness, Request, Step, StepCx, StepError, Task, Undone,
-    Wait,
+    Act, FailureClass, Find, Fits, Identity, KindMeta, Marker, Misfit, Observed, Permission, Phase,
+    Readiness, StepCx, StepError, Wait,
 };
 
-use crate::avnm::{API, Body, Found, Manager, Member as Wire, Provisioning, same_path};
+use crate::avnm::child::Child;
+use crate::avnm::{API, Found, Manager, Member as Wire, same_path};
 use crate::azure::Azure;
 use crate::azure::people;
 use crate::default_world;
 use crate::hand_over;
-use crate::ids::{ConnectionScope, FoundName, NetworkGroups, ResourceId, ResourceName};
+use crate::ids::{AnyResource, ConnectionScope, FoundName, NetworkGroups, ResourceId, ResourceName};
 use crate::kinds::bounds::not_members;
+use crate::kinds::named_resource::{ByHand, NamedResource, meta};
 use crate::kinds::{reads_and_changes, removing, undoing};
 
 /// `avnm.static-member`
-pub(crate) struct StaticMember {
-    pub(crate) azure: Arc<Azure>,
-}
+pub(crate) struct StaticMember;
 
 /// Parameters of `avnm.static-member`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -86,8 +81,9 @@ fn may_be_anyones(cx: &StepCx<'_>) -> bool {
 }
 
 impl Params {
-    fn member(&self) -> Result<ResourceId, StepError> {
-        member_of(&self.group, &self.virtual_network)
+    /// Path of the group's members.
+    fn members(&self) -> String {
+        format!("{}/staticMembers", self.group.path())
     }
 
     /// For a script: stops unless the tenant is connected, because Azure accepts a member outside the scope without any effect.
@@ -104,10 +100,6 @@ impl Params {
                 "tenant {tenant} is not connected to the network manager yet: run this again after it is connected"
             ),
         }
-    }
-
-    fn body(&self) -> Body<Wanted<'_>> {
-        Body { properties: Wanted { resource_id: self.virtual_network.path() } }
     }
 
     /// Finds the network in the list under any name; if it is listed twice, prefers the name that this step gives.
@@ -128,27 +120,13 @@ impl Params {
             virtual_network: self.virtual_network.clone(),
             region: found.properties.region().to_owned(),
         };
-        Ok(match &found.properties.provisioning_state {
-            _ if undoing(cx) => Observed::Present { output, marker },
-            Provisioning::Succeeded => Observed::Present { output, marker },
-            Provisioning::Underway(state) => {
-                let wait = Wait::remote(format!(
-                    "virtual network {} is listed in group {}, {state}",
-                    self.virtual_network.name(),
-                    self.group.name()
-                ));
-                Observed::Converging { wait, marker }
-            }
-            Provisioning::Failed(state) => Observed::Differs {
-                output,
-                differences: vec![Difference::new(
-                    "provisioning state".to_owned(),
-                    "Succeeded".to_owned(),
-                    state.clone(),
-                )],
-                marker,
-            },
-        })
+        let words = format!(
+            "virtual network {} is listed in group {},",
+            self.virtual_network.name(),
+            self.group.name()
+        );
+        let state = &found.properties.provisioning_state;
+        Ok(state.judged(undoing(cx), &words, output, Vec::new(), marker))
     }
 
     /// Waits while the network is outside the manager's scope: Azure would accept the member without any effect.
@@ -183,64 +161,73 @@ impl Params {
     }
 }
 
-impl Params {
-    fn misfits(&self) -> Vec<Misfit> {
-        not_members(&["virtual_network"], std::slice::from_ref(&self.virtual_network))
-            .into_iter()
-            .map(|misfit| Misfit { within: Vec::new(), ..misfit })
-            .collect()
-    }
-}
-
-impl Step for StaticMember {
-    const KIND: &'static str = "avnm.static-member";
-    const SUMMARY: &'static str = "Add a virtual network to a network group as a static member";
-    const EFFECT: EffectClass = EffectClass::PutSame;
-    const CONSISTENCY_DELAY: Duration = Duration::from_secs(10);
-    const REQUEST_WINDOW: Duration = crate::azure::ARM_REQUEST_WINDOW;
-    const REMOVABLE: bool = true;
-    const AUXILIARY: bool = true;
+impl NamedResource for StaticMember {
+    const META: KindMeta = KindMeta {
+        auxiliary: true,
+        ..meta("avnm.static-member", "Add a virtual network to a network group as a static member")
+    };
+    const TYPE: &'static str = "Microsoft.Network/networkManagers/networkGroups/staticMembers";
+    // The network is all that a member has.
+    const MERGES: bool = false;
 
     type Params = Params;
     type Output = Output;
+    type Id = AnyResource;
 
     fn example() -> Params {
         Params { group: default_world::group(), virtual_network: default_world::hub() }
     }
 
-    fn misfits(params: &Params, _ensure: Ensure) -> Vec<Misfit> {
-        params.misfits()
+    fn misfits(params: &Params) -> Vec<Misfit> {
+        not_members(&["virtual_network"], std::slice::from_ref(&params.virtual_network))
+            .into_iter()
+            .map(|misfit| Misfit { within: Vec::new(), ..misfit })
+            .collect()
     }
 
-    fn claims(&self, _cx: &StepCx<'_>, params: &Params) -> Vec<ClaimKey> {
-        params.member().iter().map(|id| ClaimKey(id.key())).collect()
+    fn id(params: &Params) -> Result<ResourceId, StepError> {
+        member_of(&params.group, &params.virtual_network)
     }
 
-    async fn precondition(&self, cx: &StepCx<'_>, params: &Params) -> Result<Readiness, StepError> {
+    fn found(output: &Output) -> &ResourceId {
+        &output.id
+    }
+
+    fn properties(_cx: &StepCx<'_>, params: &Params) -> impl Serialize {
+        Wanted { resource_id: params.virtual_network.path() }
+    }
+
+    fn auxiliary<'c>(cx: &StepCx<'c>, _params: &Params) -> Option<&'c Identity> {
+        cx.auxiliary
+    }
+
+    async fn precondition(azure: &Azure, cx: &StepCx<'_>, params: &Params) -> Result<Readiness, StepError> {
         // A subscription of another tenant is in scope through a connection, so reads since the last write to it count.
         // A subscription of the own tenant is in scope through the network manager itself.
         let subscription = params.virtual_network.subscription().map(ConnectionScope::of_subscription);
         let own_scopes = format!("{}/networkManagerScopes", params.group.above(1));
         let across = subscription.as_ref().filter(|_| cx.auxiliary.is_some());
-        let arm = self.azure.arm(cx, cx.identity()?);
+        let arm = azure.arm(cx, cx.identity()?);
         let arm = arm.about([across.map_or(own_scopes.as_str(), ConnectionScope::path)]);
         let manager: Option<Found<Manager>> = arm.get(params.group.above(1), API).await?;
         params.readiness(cx, manager.map(|found| found.properties).as_ref())
     }
 
-    async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
-        let (path, own) = (format!("{}/staticMembers", params.group.path()), params.member()?);
-        let arm = self.azure.arm(cx, cx.identity()?).about([own.path()]);
+    async fn observe(
+        own: &Child<'_, AnyResource>,
+        cx: &StepCx<'_>,
+        params: &Params,
+    ) -> Result<Observed<Output>, StepError> {
         // After a write, and where only this step's own member counts, read the member by name: that costs the same in a group of
         // any size. Before a write one shared list serves all steps of the group.
         if !may_be_anyones(cx) || cx.phase == Phase::Verify {
-            let found: Option<Found<Wire>> = arm.get(own.path(), API).await?;
+            let found: Option<Found<Wire>> = own.arm.get(own.id.path(), API).await?;
             let seen = params.observed(cx, found.as_slice())?;
             if seen != Observed::Absent || !may_be_anyones(cx) {
                 return Ok(seen);
             }
         }
-        match arm.shared_list(&path, API).await {
+        match own.arm.shared_list(&params.members(), API).await {
             Ok(listed) => params.observed(cx, &listed),
             // If the group is gone, no member is left to undo.
             Err(error) if undoing(cx) && error.class == FailureClass::ReplicationLag => Ok(Observed::Absent),
@@ -248,75 +235,40 @@ impl Step for StaticMember {
         }
     }
 
-    async fn apply(&self, cx: &StepCx<'_>, params: &Params) -> Result<Applied, StepError> {
-        let mut arm = self.azure.arm(cx, cx.identity()?);
-        if let Some(auxiliary) = cx.auxiliary {
-            arm = arm.auxiliary(auxiliary);
-        }
-        arm.put(params.member()?.path(), API, &params.body()).await?;
-        Ok(Applied::default())
-    }
-
-    async fn undo(&self, cx: &StepCx<'_>, _params: &Params, found: &Output) -> Result<Undone, StepError> {
-        self.azure.arm(cx, cx.identity()?).delete(found.id.path(), API, &[]).await?;
-        Ok(Undone::Removed)
-    }
-
-    fn hand_over(&self, cx: &StepCx<'_>, params: &Params) -> Result<HandOver, StepError> {
-        let member = params.member()?;
-        let network = params.virtual_network.name();
-        let auxiliary = cx.auxiliary.map(people::tenant).transpose()?.map(|tenant| tenant.to_string());
-        let mut privilege = vec![format!(
-            "Microsoft.Network/networkManagers/networkGroups/staticMembers/write on {}: Network Contributor",
-            params.group
-        )];
-        if let Some(tenant) = &auxiliary {
-            privilege.push(format!(
-                "and, signed in to tenant {tenant} too, Microsoft.Network/virtualNetworks/write on {}: Network Contributor",
-                params.virtual_network
-            ));
-        }
-        let mut acts: Vec<Act> = auxiliary.iter().map(|tenant| params.connected(tenant)).collect();
-        let put = Request { auxiliary, ..hand_over::arm("PUT", member.path(), API) };
-        let list = hand_over::arm("GET", format!("{}/staticMembers", params.group.path()), API);
-        let having = vec![("properties.resourceId", Fits::Is(params.virtual_network.path().to_owned()))];
+    fn by_hand(cx: &StepCx<'_>, params: &Params) -> Result<ByHand, StepError> {
+        let (network, group) = (&params.virtual_network, params.group.name());
+        let tenant = cx.auxiliary.map(people::tenant).transpose()?.map(|tenant| tenant.to_string());
+        let privilege = tenant.iter().map(|tenant| {
+            format!(
+                "and, signed in to tenant {tenant} too, Microsoft.Network/virtualNetworks/write on {network}: Network Contributor"
+            )
+        });
+        let having = vec![("properties.resourceId", Fits::Is(network.path().to_owned()))];
         let find = Find { list: Some("value"), having, take: "id" };
-        let make = hand_over::make((list, find), hand_over::with_body(put, &params.body())?);
-        acts.push(Act::Create(make));
-        let task = Task {
+        Ok(ByHand {
             what: format!(
-                "Add virtual network {network} to network group {}, once its subscription is listed as Connected",
-                params.group.name()
+                "Add virtual network {} to network group {group}, once its subscription is listed as Connected",
+                network.name()
             ),
-            privilege,
-            by_hand: Some(format!(
-                "Azure portal: network group {}, Add virtual networks, Manually add members",
-                params.group.name()
-            )),
-            acts,
-            back: Back {
-                words: "removes the network from the group; configurations of the group stop applying to it"
+            portal: format!(
+                "Azure portal: network group {group}, Add virtual networks, Manually add members"
+            ),
+            privilege: privilege.collect(),
+            outputs: vec![("virtual_network", hand_over::text(network))],
+            before: tenant.iter().map(|tenant| params.connected(tenant)).collect(),
+            look: Some((hand_over::arm("GET", params.members(), API), find)),
+            proof: Some(format!("GET {}: {} is listed, Succeeded", params.members(), network.name())),
+            back: Some(
+                "removes the network from the group; configurations of the group stop applying to it"
                     .to_owned(),
-                request: Some(hand_over::arm("DELETE", member.path(), API)),
-            },
-        };
-        Ok(HandOver {
-            task: Some(task),
-            proof: format!("GET {}/staticMembers: {network} is listed, Succeeded", params.group.path()),
-            outputs: BTreeMap::from([
-                ("id", hand_over::text(&member)),
-                ("name", hand_over::text(member.name())),
-                ("virtual_network", hand_over::text(&params.virtual_network)),
-            ]),
-            actor: None,
+            ),
         })
     }
 
-    fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
+    fn permissions(cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
         let own = cx.identity()?;
         let manager = params.group.above(1);
-        let kind = "Microsoft.Network/networkManagers/networkGroups/staticMembers";
-        let mut permissions = reads_and_changes(cx, own, manager, kind);
+        let mut permissions = reads_and_changes(cx, own, manager, Self::TYPE);
         if removing(cx) {
             return Ok(permissions);
         }
@@ -335,13 +287,14 @@ mod tests {
 
     use super::*;
     use crate::azure::scripted::Bench;
+    use crate::kinds::named_resource::Named;
     use crate::kinds::wire_test::{Attempt, asked, body, params, wait};
     use twinspan_engine::Phase;
 
     const SPOKE: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg-app/providers/Microsoft.Network/virtualNetworks/vnet-app";
 
-    fn kind(bench: &Bench) -> StaticMember {
-        StaticMember { azure: Arc::clone(&bench.azure) }
+    fn kind(bench: &Bench) -> Named<StaticMember> {
+        Named::<StaticMember>::new(&bench.azure)
     }
 
     fn of_spoke() -> Params {
@@ -355,7 +308,7 @@ mod tests {
 
     async fn seen(listed: serde_json::Value, phase: Phase) -> Observed<Output> {
         let bench = Bench::new();
-        let own = of_spoke().member().unwrap();
+        let own = StaticMember::id(&of_spoke()).unwrap();
         let own = listed.as_array().unwrap().iter().find(|member| member["name"] == own.name());
         match own {
             _ if phase == Phase::Probe => {}
@@ -407,7 +360,7 @@ mod tests {
         assert_eq!(wait.what, "virtual network vnet-app is listed in group ng-spokes, Updating");
         let failed = seen(json!([member("m", "Failed")]), Phase::Verify).await;
         assert!(matches!(failed, Observed::Differs { .. }), "{failed:?}");
-        let ours = of_spoke().member().unwrap();
+        let ours = StaticMember::id(&of_spoke()).unwrap();
         let failed = seen(json!([member(ours.name(), "Failed")]), Phase::UndoProbe).await;
         assert!(matches!(failed, Observed::Present { .. }), "{failed:?}");
         let others = seen(json!([member("ANM_x1", "Succeeded")]), Phase::UndoProbe).await;
@@ -444,7 +397,7 @@ mod tests {
         attempt.auxiliary = true;
         attempt.apply(&kind(&bench), &of_spoke()).await.unwrap();
         assert_eq!(body(&bench), json!({ "properties": { "resourceId": SPOKE } }));
-        let id = of_spoke().member().unwrap();
+        let id = StaticMember::id(&of_spoke()).unwrap();
         let output = Output {
             name: id.name().parse().unwrap(),
             id: id.clone(),

@@ -2,14 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twinspan_engine::{
-    Applied, ClaimKey, EffectClass, Ensure, Marker, Misfit, Observed, Permission, Step, StepCx, StepError,
-    Undone,
-};
+use twinspan_engine::{Check, KindMeta, Marker, Misfit, Observed, Permission, StepCx, StepError};
 
 use crate::avnm::deployment::region;
 use crate::avnm::network::Network;
@@ -83,13 +79,11 @@ impl Params {
     }
 }
 
-impl Step for VirtualNetworks {
-    const KIND: &'static str = "azure.virtual-networks";
-    const SUMMARY: &'static str =
-        "Verify that virtual networks exist, and read their regions and address spaces";
-    const EFFECT: EffectClass = EffectClass::Read;
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
+impl Check for VirtualNetworks {
+    const META: KindMeta = KindMeta::reads(
+        "azure.virtual-networks",
+        "Verify that virtual networks exist, and read their regions and address spaces",
+    );
 
     type Params = Params;
     type Output = Output;
@@ -98,12 +92,8 @@ impl Step for VirtualNetworks {
         Params { ids: vec![default_world::spoke()], within: Some(default_world::target().scope().clone()) }
     }
 
-    fn misfits(params: &Params, _ensure: Ensure) -> Vec<Misfit> {
+    fn misfits(params: &Params) -> Vec<Misfit> {
         params.misfits()
-    }
-
-    fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
-        Vec::new()
     }
 
     async fn check(&self, cx: &StepCx<'_>, params: &Params) -> Result<Observed<Output>, StepError> {
@@ -142,14 +132,6 @@ impl Step for VirtualNetworks {
         Ok(Observed::Present { output, marker: Marker::NoPlace })
     }
 
-    async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
-        Err(people::never_writes(Self::KIND))
-    }
-
-    async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("this step creates nothing".to_owned()))
-    }
-
     fn permissions(&self, cx: &StepCx<'_>, params: &Params) -> Result<Vec<Permission>, StepError> {
         let identity = cx.identity()?;
         let read = |id: &ResourceId| {
@@ -167,9 +149,10 @@ mod tests {
     use crate::azure::scripted::Bench;
     use crate::kinds::wire_test::{Attempt, asked, params};
     use twinspan_engine::Phase;
+    use twinspan_engine::Reading;
 
-    fn kind(bench: &Bench) -> VirtualNetworks {
-        VirtualNetworks { azure: Arc::clone(&bench.azure) }
+    fn kind(bench: &Bench) -> Reading<VirtualNetworks> {
+        Reading(VirtualNetworks { azure: Arc::clone(&bench.azure) })
     }
 
     #[tokio::test]

@@ -241,18 +241,18 @@ pub(crate) fn all(registry: &Registry) -> Vec<Case> {
     };
     let mut cases = Vec::new();
     for kind in registry.kinds() {
-        for setting in settings(kind.name) {
+        for setting in settings(kind.meta.name) {
             let way = if setting.way.is_empty() { String::new() } else { format!(", {}", setting.way) };
             let made = Case {
-                name: format!("{}{way}", kind.name),
+                name: format!("{}{way}", kind.meta.name),
                 world: setting.world,
                 first: setting.first.iter().map(|kind| act(kind, &settings(kind)[0])).collect(),
-                act: act(kind.name, &setting),
-                effect: kind.effect,
-                keeps: kind.keeps,
+                act: act(kind.meta.name, &setting),
+                effect: kind.meta.effect,
+                keeps: kind.meta.retain_on_undo,
                 only_found: setting.only_found,
             };
-            cases.extend(kind.removable.then(|| made.removed()));
+            cases.extend(kind.meta.removable.then(|| made.removed()));
             cases.push(made);
         }
     }

@@ -9,10 +9,10 @@ use crate::event::{Event, StepEvent};
 use crate::failure::{FailureClass, StepError};
 use crate::ids::StepKey;
 use crate::job::KindRules;
+use crate::kind_meta::DeleteDelay;
 use crate::observation::{Marker, Phase};
 use crate::signal::{Choice, Signal};
 use crate::state::{RunStatus, StepState};
-use crate::step::DeleteDelay;
 
 fn removed(rig: &Rig) -> Vec<&str> {
     let ledger = rig.world.ledger.iter();

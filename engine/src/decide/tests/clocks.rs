@@ -9,10 +9,10 @@ use super::rig::Rig;
 use super::world::{Fault, thing, transient};
 use crate::failure::{FailureClass, StepError};
 use crate::job::KindRules;
+use crate::kind_meta::DeleteDelay;
 use crate::observation::{Marker, Observed, Phase};
 use crate::signal::{Choice, Signal};
 use crate::state::RunStatus;
-use crate::step::DeleteDelay;
 use crate::wait::{Wait, WaitKind};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);

@@ -8,10 +8,10 @@ use super::world::{Change, Fault, thing, transient};
 use crate::decision::Decision;
 use crate::event::{Event, Origin, StepEvent};
 use crate::job::KindRules;
+use crate::kind_meta::DeleteDelay;
 use crate::observation::{Marker, Observed, Phase};
 use crate::signal::{Choice, Signal};
 use crate::state::{RunStatus, StepState};
-use crate::step::DeleteDelay;
 
 const SUCCEEDED: RunStatus = RunStatus::Done { skipped: 0 };
 

@@ -17,10 +17,10 @@ use crate::event::{Event, Origin, StepEvent};
 use crate::ids::ClaimKey;
 use crate::ids::RunId;
 use crate::job::KindRules;
+use crate::kind_meta::DeleteDelay;
 use crate::observation::{Marker, Observed, Phase};
 use crate::signal::{Actor, Choice, Signal};
 use crate::state::{RunStatus, StepState};
-use crate::step::DeleteDelay;
 use crate::wait::WaitKind;
 
 const SUCCEEDED: RunStatus = RunStatus::Done { skipped: 0 };

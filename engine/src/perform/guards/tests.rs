@@ -14,6 +14,7 @@ use crate::guards::Guards;
 use crate::ids::ClaimKey;
 use crate::ids::Seq;
 use crate::job::Reads;
+use crate::kind_meta::{KindMeta, WriteMeta};
 use crate::observation::{Applied, Marker, Undone};
 use crate::registry::Registry;
 use crate::signal::Choice;
@@ -28,12 +29,19 @@ struct Params {
 }
 
 impl Step for Gatekeeper {
-    const KIND: &'static str = "test.gatekeeper";
-    const SUMMARY: &'static str = "Say whether others may write";
-    const EFFECT: EffectClass = EffectClass::PutSame;
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
-    const GUARDS: Option<&'static str> = Some("place");
+    const META: KindMeta = KindMeta {
+        guards: Some("place"),
+        ..KindMeta::writes(
+            "test.gatekeeper",
+            "Say whether others may write",
+            WriteMeta {
+                effect: EffectClass::PutSame,
+                consistency_delay: Duration::ZERO,
+                request_window: Duration::ZERO,
+            },
+        )
+    };
+
     type Params = Params;
     type Output = Params;
 
@@ -84,7 +92,7 @@ fn guard(step: &str, says: &str, actor: Identity) -> Guard {
     let known = json!({ "says": says });
     Guard {
         step: step.into(),
-        kind: Gatekeeper::KIND.to_owned(),
+        kind: Gatekeeper::META.name.to_owned(),
         known,
         identities: vec![actor],
         others: Vec::new(),
@@ -115,7 +123,7 @@ impl Bench {
             run: RunId(uuid::Uuid::from_u128(1)),
             step: "writer".into(),
             owner: None,
-            kind: Gatekeeper::KIND.to_owned(),
+            kind: Gatekeeper::META.name.to_owned(),
             phase: Phase::Probe,
             ensure: Ensure::Present,
             attempt: 1,

@@ -2,25 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use twinspan_plans::{EffectClass, Identities, Inputs, RawInputs};
+use twinspan_plans::{Identities, Inputs, RawInputs};
 
 use crate::backend::Backend;
+use crate::check::Check;
 use crate::clock::Clock;
 use crate::driver::trial::{self, Trial};
 use crate::event::{Event, RunStarted};
 use crate::failure::StepError;
-use crate::ids::{ClaimKey, RunId, Seq};
-use crate::observation::{Applied, Marker, Observed, Undone};
+use crate::ids::{RunId, Seq};
+use crate::kind_meta::KindMeta;
+use crate::observation::{Marker, Observed};
 use crate::planned_steps::{KnownReadings, foresee, outlines};
 use crate::registry::Registry;
 use crate::signal::Actor;
 use crate::state::{RunState, StepState, fold};
-use crate::step::{Step, StepCx};
+use crate::step::StepCx;
 use crate::{Digest, Recorded, Rollout};
 
 /// Lists names that only the run learns.
@@ -48,22 +49,14 @@ struct ListingOutput {
     names: Vec<String>,
 }
 
-impl Step for Listing {
-    const KIND: &'static str = "listing";
-    const SUMMARY: &'static str = "List names";
-    const EFFECT: EffectClass = EffectClass::Read;
-    const CONSISTENCY_DELAY: Duration = Duration::ZERO;
-    const REQUEST_WINDOW: Duration = Duration::ZERO;
-    const IDENTITIES: Identities = Identities::None;
+impl Check for Listing {
+    const META: KindMeta =
+        KindMeta { identities: Identities::None, ..KindMeta::reads("listing", "List names") };
     type Params = ListingParams;
     type Output = ListingOutput;
 
     fn example() -> ListingParams {
         ListingParams { names: Vec::new(), others: BTreeMap::new() }
-    }
-
-    fn claims(&self, _cx: &StepCx<'_>, _params: &ListingParams) -> Vec<ClaimKey> {
-        Vec::new()
     }
 
     async fn check(
@@ -73,19 +66,6 @@ impl Step for Listing {
     ) -> Result<Observed<ListingOutput>, StepError> {
         let output = ListingOutput { names: params.names.clone() };
         Ok(Observed::Present { output, marker: Marker::NoPlace })
-    }
-
-    async fn apply(&self, _cx: &StepCx<'_>, _params: &ListingParams) -> Result<Applied, StepError> {
-        panic!("a read writes nothing")
-    }
-
-    async fn undo(
-        &self,
-        _cx: &StepCx<'_>,
-        _params: &ListingParams,
-        _found: &ListingOutput,
-    ) -> Result<Undone, StepError> {
-        panic!("a read writes nothing")
     }
 }
 
@@ -105,7 +85,7 @@ struct Stages {
 fn registry(trial: &Trial) -> Arc<Registry> {
     let world = &trial.world;
     let things = Registry::new().with(trial::Thing(Arc::clone(world))).with(trial::Person(Arc::clone(world)));
-    Arc::new(things.with(Listing))
+    Arc::new(things.check(Listing))
 }
 
 fn never_run(text: &str, inputs: Inputs, registry: &Registry) -> RunState {

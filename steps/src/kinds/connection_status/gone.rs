@@ -106,6 +106,7 @@ mod tests {
     use crate::azure::scripted::Bench;
     use crate::default_world;
     use crate::kinds::wire_test::{Attempt, asked, params, wait};
+    use twinspan_engine::Reading;
 
     const TARGET: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001";
     const TENANT: &str = "22222222-0000-0000-0000-00000000000f";
@@ -135,7 +136,7 @@ mod tests {
             .answer(200, &json!({ "value": target }));
         let mut attempt = Attempt::new(&bench, Phase::Probe);
         attempt.identities = Some(vec![bench.central.clone(), bench.target.clone()]);
-        let kind = ConnectionStatus { azure: Arc::clone(&bench.azure) };
+        let kind = Reading(ConnectionStatus { azure: Arc::clone(&bench.azure) });
         let seen = attempt.check(&kind, &gone()).await.unwrap();
         (seen, asked(&bench))
     }
@@ -179,7 +180,7 @@ mod tests {
     #[tokio::test]
     async fn half_of_one_form_and_half_of_the_other_is_refused() {
         let bench = Bench::new();
-        let kind = ConnectionStatus { azure: Arc::clone(&bench.azure) };
+        let kind = Reading(ConnectionStatus { azure: Arc::clone(&bench.azure) });
         let mixed: Params =
             params(json!({ "network_manager": default_world::MANAGER, "tenant": TENANT, "expect": "gone" }));
         let error = Attempt::new(&bench, Phase::Probe).check(&kind, &mixed).await.unwrap_err();

@@ -1,3 +1,4 @@
+use crate::kinds::named_resource::{Named, NamedResource};
 use serde_json::{Value, json};
 
 use super::*;
@@ -9,8 +10,8 @@ const SPOKE: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourc
 const CENTRAL: &str = "11111111-0000-0000-0000-00000000000c";
 const TARGET: &str = "22222222-0000-0000-0000-00000000000f";
 
-fn kind(bench: &Bench) -> ConnectivityConfiguration {
-    ConnectivityConfiguration { azure: Arc::clone(&bench.azure) }
+fn kind(bench: &Bench) -> Named<ConnectivityConfiguration> {
+    Named::<ConnectivityConfiguration>::new(&bench.azure)
 }
 
 /// The example's configuration as Azure returns it.
@@ -158,7 +159,7 @@ async fn flags_are_texts_and_undo_has_no_force() {
         "isGlobal": "True", "deleteExistingPeering": "False" } });
     assert_eq!(body(&bench), sent);
     let found = Output {
-        id: given.id().unwrap(),
+        id: ConnectivityConfiguration::id(&given).unwrap(),
         name: FoundName::from(&given.name),
         topology: String::new(),
         hub: String::new(),

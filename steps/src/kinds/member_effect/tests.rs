@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::azure::scripted::{Bench, CENTRAL, TARGET};
 use crate::kinds::wire_test::{Attempt, asked, params};
-use twinspan_engine::{FailureClass, Phase};
+use twinspan_engine::{FailureClass, Phase, Reading};
 
 const TARGET_NETWORKS: &str = "/subscriptions/bbbbbbbb-0000-0000-0000-000000000001/resourceGroups/rg-app/providers/Microsoft.Network/virtualNetworks";
 
@@ -127,7 +127,7 @@ impl World {
         attempt.identities = Some(vec![bench.central.clone(), bench.target.clone()]);
         // The members are listed only once per check.
         attempt.reads_from = jiff::Timestamp::MIN;
-        let kind = MemberEffect { azure: Arc::clone(&bench.azure) };
+        let kind = Reading(MemberEffect { azure: Arc::clone(&bench.azure) });
         let seen = attempt.check(&kind, &params).await.unwrap();
         let Observed::Present { output, .. } = seen else { panic!("{seen:?}") };
         (output, bench)
@@ -316,7 +316,7 @@ async fn who_is_where_it_is_wanted_changes_nothing() {
 #[tokio::test]
 async fn what_is_no_virtual_network_or_not_there_is_refused() {
     let bench = Bench::new();
-    let kind = MemberEffect { azure: Arc::clone(&bench.azure) };
+    let kind = Reading(MemberEffect { azure: Arc::clone(&bench.azure) });
     let subnet = format!("{}/subnets/s", id("vnet-app"));
     let look = |ids: Value| params(json!({ "group": default_world::group(), "virtual_networks": ids }));
     let attempt = Attempt::new(&bench, Phase::Probe);

@@ -1,11 +1,12 @@
 //! Compares what each kind concludes from one recorded response with what the response means.
 
+use crate::kinds::named_resource::{Named, NamedResource};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use twinspan_engine::{AttemptLog, Observed, Phase, Readiness, Step, StepError};
+use twinspan_engine::{AttemptLog, Observed, Phase, Readiness, Reading, Step, StepError};
 
 use super::lists::{committed, listed, members, queried, siblings};
 use super::polls;
@@ -141,7 +142,7 @@ impl<'a> Conclusions<'a> {
             }
             "scopeconnections" => {
                 let (shape, bench) = (self.scope_half(exchange), Bench::new());
-                let kind = ScopeConnection { azure: Arc::clone(&bench.azure) };
+                let kind = Named::<ScopeConnection>::new(&bench.azure);
                 all.push(self.one(&bench, kind, &shape, exchange).await);
                 all.extend(self.without_consent(exchange).await);
             }
@@ -153,7 +154,7 @@ impl<'a> Conclusions<'a> {
             }
             "networkmanagerconnections" => {
                 let (shape, bench) = (self.manager_half(exchange), Bench::new());
-                let kind = NetworkManagerConnection { azure: Arc::clone(&bench.azure) };
+                let kind = Named::<NetworkManagerConnection>::new(&bench.azure);
                 all.push(self.one(&bench, kind, &shape, exchange).await);
             }
             "networkgroups" if exchange.is_list() => {
@@ -167,13 +168,13 @@ impl<'a> Conclusions<'a> {
             }
             "networkgroups" => {
                 let (shape, bench) = (self.group(exchange), Bench::new());
-                let kind = NetworkGroup { azure: Arc::clone(&bench.azure) };
+                let kind = Named::<NetworkGroup>::new(&bench.azure);
                 all.push(self.one(&bench, kind, &shape, exchange).await);
             }
             "staticmembers" if exchange.is_list() => all.extend(members(exchange).await),
             "staticmembers" => {
                 let (shape, bench) = (self.member(exchange), Bench::new());
-                let kind = StaticMember { azure: Arc::clone(&bench.azure) };
+                let kind = Named::<StaticMember>::new(&bench.azure);
                 all.push(self.one(&bench, kind, &shape, exchange).await);
             }
             "connectivityconfigurations" if exchange.is_list() => {
@@ -204,7 +205,7 @@ impl<'a> Conclusions<'a> {
     async fn one<S: Step>(&self, bench: &Bench, kind: S, shape: &Shape, exchange: &Exchange) -> Conclusion {
         let known = self.known(exchange);
         let (expected, drawn) = match exchange.method.as_str() {
-            "GET" => (expected(S::KIND, exchange), self.look(bench, &kind, shape, exchange).await),
+            "GET" => (expected(S::META.name, exchange), self.look(bench, &kind, shape, exchange).await),
             "PUT" => {
                 let expected = match exchange.status {
                     200 | 201 => "accepted; only a read proves the result".to_owned(),
@@ -231,7 +232,7 @@ impl<'a> Conclusions<'a> {
         };
         let answered =
             if exchange.method == "DELETE" { format!(" → {}", exchange.status) } else { String::new() };
-        Conclusion { asked: format!("`{}` {}{answered}", S::KIND, exchange.method), expected, drawn }
+        Conclusion { asked: format!("`{}` {}{answered}", S::META.name, exchange.method), expected, drawn }
     }
 
     async fn look<S: Step>(&self, bench: &Bench, kind: &S, shape: &Shape, exchange: &Exchange) -> String {
@@ -244,8 +245,8 @@ impl<'a> Conclusions<'a> {
             answering(bench, exchange);
         }
         // A connection that is missing under its own name may exist under another one.
-        let halves = [ScopeConnection::KIND, NetworkManagerConnection::KIND];
-        let looks = if exchange.status == 404 && halves.contains(&S::KIND) { 2 } else { 1 };
+        let halves = [ScopeConnection::META.name, NetworkManagerConnection::META.name];
+        let looks = if exchange.status == 404 && halves.contains(&S::META.name) { 2 } else { 1 };
         if looks == 2 {
             bench.script.answer(200, &json!({ "value": [], "nextLink": "" }));
         }
@@ -343,7 +344,7 @@ impl<'a> Conclusions<'a> {
                 "group": format!("{}/networkGroups/g", exchange.path),
                 "virtual_network": format!("{subscription}/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/v"),
             }));
-            let kind = StaticMember { azure: Arc::clone(&bench.azure) };
+            let kind = Named::<StaticMember>::new(&bench.azure);
             let ready = Attempt::new(&bench, Phase::Probe).precondition(&kind, &params).await;
             let drawn = match ready {
                 Ok(Readiness::Ready) => "may be sent".to_owned(),
@@ -376,7 +377,7 @@ impl<'a> Conclusions<'a> {
         // The scope connection must name the tenant of the identity that checks.
         scope_half["properties"]["tenantId"] = json!(crate::azure::scripted::CENTRAL);
         bench.script.answer(200, &scope_half).answer(200, &other).answer(200, manager);
-        let kind = ConnectionStatus { azure: Arc::clone(&bench.azure) };
+        let kind = Reading(ConnectionStatus { azure: Arc::clone(&bench.azure) });
         let scope = half["resourceId"].as_str().unwrap();
         let params = params(json!({
             "scope_connection": exchange.path,

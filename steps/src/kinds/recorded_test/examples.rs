@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use twinspan_engine::{AttemptLog, Observed, Phase, Step, StepError};
+use twinspan_engine::{AttemptLog, Observed, Phase, Reading, Step, StepError};
 
 use crate::avnm::{API, ConnectionSide, Found, Group, Manager, Member, NamesManager, NamesScope};
 use crate::azure::scripted::Bench;
@@ -331,7 +331,7 @@ impl Reader {
             }
             Reader::VirtualNetwork => {
                 let bench = Bench::new();
-                let kind = VirtualNetworks { azure: Arc::clone(&bench.azure) };
+                let kind = Reading(VirtualNetworks { azure: Arc::clone(&bench.azure) });
                 let says = at(&body, "/properties/addressSpace/addressPrefixes/0");
                 (vec![says], concluded(&bench, kind, &body, "/networks/0/address_prefixes/0").await)
             }

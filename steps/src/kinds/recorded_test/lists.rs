@@ -1,10 +1,11 @@
 //! Reads recorded lists and queries: their items, their last page, and the conclusions of the kinds that use them.
 
+use crate::kinds::named_resource::Named;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use twinspan_engine::{AttemptLog, Observed, Phase, Readiness, StepError};
+use twinspan_engine::{AttemptLog, Observed, Phase, Readiness, Reading, StepError};
 
 use super::conclusions::{Conclusion, STRANGER, answering, provisioning_means, refused, said, words};
 use super::recording::Exchange;
@@ -54,7 +55,7 @@ pub(super) async fn siblings(exchange: &Exchange) -> Vec<Conclusion> {
         let bench = Bench::new();
         // Before a write one list shows the connection both under its own name and under another one.
         answering(&bench, exchange);
-        let kind = NetworkManagerConnection { azure: Arc::clone(&bench.azure) };
+        let kind = Named::<NetworkManagerConnection>::new(&bench.azure);
         let params = params(json!({
             "scope": scope, "name": "other", "network_manager": manager, "scope_connection_state": "Connected",
         }));
@@ -87,7 +88,7 @@ pub(super) async fn members(exchange: &Exchange) -> Vec<Conclusion> {
         let network = properties["resourceId"].as_str().unwrap();
         let bench = Bench::new();
         answering(&bench, exchange);
-        let kind = StaticMember { azure: Arc::clone(&bench.azure) };
+        let kind = Named::<StaticMember>::new(&bench.azure);
         let wanted = params(json!({ "group": group, "virtual_network": network }));
         let seen = Attempt::new(&bench, Phase::Probe).check(&kind, &wanted).await;
         if let Ok(Observed::Present { output, .. }) = &seen {
@@ -102,7 +103,7 @@ pub(super) async fn members(exchange: &Exchange) -> Vec<Conclusion> {
         });
         let bench = Bench::new();
         answering(&bench, exchange);
-        let kind = GroupMembers { azure: Arc::clone(&bench.azure) };
+        let kind = Reading(GroupMembers { azure: Arc::clone(&bench.azure) });
         let wanted = params(json!({ "group": group, "expect": [network] }));
         all.push(Conclusion {
             asked: "`avnm.group-members` GET (list)".to_owned(),
@@ -113,7 +114,7 @@ pub(super) async fn members(exchange: &Exchange) -> Vec<Conclusion> {
     }
     let bench = Bench::new();
     answering(&bench, exchange);
-    let kind = StaticMember { azure: Arc::clone(&bench.azure) };
+    let kind = Named::<StaticMember>::new(&bench.azure);
     let network = format!("{STRANGER}/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/v");
     let wanted = params(json!({ "group": group, "virtual_network": network }));
     all.push(Conclusion {
