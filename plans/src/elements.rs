@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::digest::Digest;
 use crate::ids::NodeId;
 
-/// The character that stands for any text where a command takes several steps: `decide RUN 'connect[*]' adopt`. A key with it
+/// The character that stands for any text where `decide` takes several steps: `decide RUN 'connect[*]' adopt`. A key with it
 /// could not be named alone.
 pub(crate) const PATTERN: char = '*';
 
@@ -32,9 +32,7 @@ pub enum ElementsError {
     #[error("`for_each` takes a map or a list of text, not {0}")]
     NotACollection(Value),
     /// The key of an element contains [`PATTERN`].
-    #[error(
-        "`for_each` cannot have the element `{0}`: in `decide`, `approve` and `retry`, `*` stands for every instance"
-    )]
+    #[error("`for_each` cannot have the element `{0}`: in `decide`, `*` stands for every instance")]
     Pattern(String),
     /// The key cannot name an instance.
     #[error(

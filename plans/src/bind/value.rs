@@ -296,7 +296,7 @@ impl Reader<'_> {
             self.problems.push(
                 Diagnostic::error("TS0403", format!("the key {key:?}{where_} cannot name an instance"))
                     .at(place, "this key")
-                    .help("remove `*`: in `decide`, `approve` and `retry` it stands for every instance"),
+                    .help("remove `*`: in `decide` it stands for every instance"),
             );
             return false;
         }
