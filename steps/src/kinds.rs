@@ -34,12 +34,6 @@ mod virtual_networks;
 #[cfg(test)]
 pub(crate) mod wire_test;
 
-/// The kind that guards a scope, for tests of other modules.
-#[cfg(test)]
-pub(crate) fn guarding(azure: &Arc<Azure>) -> twinspan_engine::Reading<scope::Scope> {
-    twinspan_engine::Reading(scope::Scope { azure: Arc::clone(azure) })
-}
-
 use std::sync::Arc;
 
 use twinspan_engine::{Ensure, Identity, Permission, Phase, Registry, Remote, Step, StepCx};
@@ -54,36 +48,42 @@ pub(crate) const GIVES_ROLES: &str = <role_assignment::RoleAssignment as Step>::
 pub(crate) const CONNECTS: &str =
     <network_manager_connection::NetworkManagerConnection as NamedResource>::META.name;
 
-/// Registers all kinds, in the order of the reference page.
+/// The list of kinds, sorted like the modules above. The order has no effect: whatever lists kinds sorts them by name.
 pub fn registry(azure: Arc<Azure>, commands: CommandPolicy) -> Registry {
     let remote: Arc<dyn Remote> = azure.clone();
     let azure = || Arc::clone(&azure);
     Registry::of(remote)
-        .with(network_manager::NetworkManager { azure: azure() })
-        .check(permissions::Permissions { azure: azure() })
-        .with(guest_user::GuestUser { azure: azure() })
-        .with(service_principal::ServicePrincipal { azure: azure() })
-        .with(role_assignment::RoleAssignment { azure: azure() })
-        .check(invitation_accepted::InvitationAccepted { azure: azure() })
-        .check(sign_in::SignIn { azure: azure() })
-        .check(scope::Scope { azure: azure() })
-        .check(virtual_networks::VirtualNetworks { azure: azure() })
-        .with(resource_provider::ResourceProvider { azure: azure() })
-        .with(Named::<scope_connection::ScopeConnection>::new(&azure()))
-        .with(Named::<network_manager_connection::NetworkManagerConnection>::new(&azure()))
+        .check(approval::Approval)
+        .with(arm_resource::ArmResource { azure: azure() })
+        .with(command::Command { policy: commands })
         .check(connection_status::ConnectionStatus { azure: azure() })
-        .with(Named::<network_group::NetworkGroup>::new(&azure()))
-        .check(member_effect::MemberEffect { azure: azure() })
-        .with(Named::<static_member::StaticMember>::new(&azure()))
-        .check(group_members::GroupMembers { azure: azure() })
         .with(Named::<connectivity_configuration::ConnectivityConfiguration>::new(&azure()))
+        .check(delay::Delay)
         .with(deployment::Deployment { azure: azure() })
         .check(effective_configuration::EffectiveConfiguration { azure: azure() })
+        .check(group_members::GroupMembers { azure: azure() })
+        .with(guest_user::GuestUser { azure: azure() })
+        .check(invitation_accepted::InvitationAccepted { azure: azure() })
+        .check(member_effect::MemberEffect { azure: azure() })
         .check(members_in_scope::MembersInScope { azure: azure() })
-        .with(arm_resource::ArmResource { azure: azure() })
-        .check(approval::Approval)
-        .check(delay::Delay)
-        .with(command::Command { policy: commands })
+        .with(Named::<network_group::NetworkGroup>::new(&azure()))
+        .with(network_manager::NetworkManager { azure: azure() })
+        .with(Named::<network_manager_connection::NetworkManagerConnection>::new(&azure()))
+        .check(permissions::Permissions { azure: azure() })
+        .with(resource_provider::ResourceProvider { azure: azure() })
+        .with(role_assignment::RoleAssignment { azure: azure() })
+        .check(scope::Scope { azure: azure() })
+        .with(Named::<scope_connection::ScopeConnection>::new(&azure()))
+        .with(service_principal::ServicePrincipal { azure: azure() })
+        .check(sign_in::SignIn { azure: azure() })
+        .with(Named::<static_member::StaticMember>::new(&azure()))
+        .check(virtual_networks::VirtualNetworks { azure: azure() })
+}
+
+/// The kind that guards a scope, for tests of other modules.
+#[cfg(test)]
+pub(crate) fn guarding(azure: &Arc<Azure>) -> twinspan_engine::Reading<scope::Scope> {
+    twinspan_engine::Reading(scope::Scope { azure: Arc::clone(azure) })
 }
 
 /// Whether this attempt belongs to undo: a resource then counts as present in every state.

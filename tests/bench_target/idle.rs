@@ -7,9 +7,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twinspan_engine::{
-    Applied, Backend, ClaimKey, DriveOptions, Filter, Identities, KindMeta, Marker, Observed, Performer,
-    Registry, RunStatus, Runs, SqliteBackend, Step, StepCx, StepError, StopToken, SystemClock, Undone, Wait,
-    WaitKind,
+    Backend, Check, DriveOptions, Filter, Identities, KindMeta, Marker, Observed, Performer, Registry,
+    RunStatus, Runs, SqliteBackend, StepCx, StepError, StopToken, SystemClock, Wait, WaitKind,
 };
 use twinspan_plans::{compile, parse};
 
@@ -28,7 +27,7 @@ struct Params {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 struct Output {}
 
-impl Step for Ask {
+impl Check for Ask {
     const META: KindMeta = KindMeta {
         identities: Identities::None,
         ..KindMeta::reads("ask", "Wait for a person who never comes")
@@ -41,21 +40,9 @@ impl Step for Ask {
         Params {}
     }
 
-    fn claims(&self, _cx: &StepCx<'_>, _params: &Params) -> Vec<ClaimKey> {
-        Vec::new()
-    }
-
     async fn check(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Observed<Output>, StepError> {
         let wait = Wait::new(WaitKind::Person, "a person has to say yes").who("a person");
         Ok(Observed::Converging { wait, marker: Marker::NoPlace })
-    }
-
-    async fn apply(&self, _cx: &StepCx<'_>, _params: &Params) -> Result<Applied, StepError> {
-        Err(StepError::plan_wrong("nothing is ever written"))
-    }
-
-    async fn undo(&self, _cx: &StepCx<'_>, _params: &Params, _found: &Output) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("nothing was made".to_owned()))
     }
 }
 
@@ -70,7 +57,7 @@ pub(crate) async fn idle(
     workflows: u32,
     say: &dyn Fn(&str) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let registry = Arc::new(Registry::new().with(Ask));
+    let registry = Arc::new(Registry::new().check(Ask));
     let compiled = parse("waiting.yaml", PLAN.as_bytes())
         .and_then(|document| compile(&document, registry.catalog()))
         .map_err(|errors| errors.render(false))?;

@@ -13,6 +13,7 @@ use twinspan_plans::{EffectClass, Identities, Inputs, Plan, compile, parse};
 
 use crate::attempt_log::Exchange;
 use crate::backend::{Backend, DriveOptions, NewRollout, NewRun, Parked, Runs, StopToken};
+use crate::check::Check;
 use crate::clock::{Clock, VirtualClock};
 use crate::error::BackendError;
 use crate::failure::{FailureClass, StepError};
@@ -20,7 +21,7 @@ use crate::ids::ClaimKey;
 use crate::ids::RunId;
 use crate::journal::Opening;
 use crate::kind_meta::{KindMeta, WriteMeta};
-use crate::observation::{Applied, Marker, Observed, Readiness, Undone};
+use crate::observation::{Applied, Marker, Observed, Undone};
 use crate::perform::Performer;
 use crate::registry::Registry;
 use crate::signal::Actor;
@@ -201,7 +202,7 @@ pub(crate) struct PersonParams {
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub(crate) struct PersonOutput {}
 
-impl Step for Person {
+impl Check for Person {
     const META: KindMeta =
         KindMeta { identities: Identities::None, ..KindMeta::reads("person", "Wait for a person") };
 
@@ -210,14 +211,6 @@ impl Step for Person {
 
     fn example() -> PersonParams {
         PersonParams { act: "a".to_owned() }
-    }
-
-    fn claims(&self, _cx: &StepCx<'_>, _params: &PersonParams) -> Vec<ClaimKey> {
-        Vec::new()
-    }
-
-    async fn precondition(&self, _cx: &StepCx<'_>, params: &PersonParams) -> Result<Readiness, StepError> {
-        Ok(Readiness::Waiting(Wait::new(WaitKind::Person, format!("{} is not done", params.act))))
     }
 
     async fn check(
@@ -231,24 +224,11 @@ impl Step for Person {
         let wait = Wait::new(WaitKind::Person, format!("{} is not done", params.act));
         Ok(Observed::Converging { wait, marker: Marker::NoPlace })
     }
-
-    async fn apply(&self, _cx: &StepCx<'_>, _params: &PersonParams) -> Result<Applied, StepError> {
-        Err(StepError::new(FailureClass::Bug, "nothing is ever written"))
-    }
-
-    async fn undo(
-        &self,
-        _cx: &StepCx<'_>,
-        _params: &PersonParams,
-        _found: &PersonOutput,
-    ) -> Result<Undone, StepError> {
-        Ok(Undone::Kept("nothing was made".to_owned()))
-    }
 }
 
 /// The kinds of this world.
 pub(crate) fn registry(world: &Arc<World>) -> Arc<Registry> {
-    Arc::new(Registry::new().with(Thing(Arc::clone(world))).with(Person(Arc::clone(world))))
+    Arc::new(Registry::new().with(Thing(Arc::clone(world))).check(Person(Arc::clone(world))))
 }
 
 /// A plan of `steps` resources, each needing the one before.

@@ -130,7 +130,7 @@ async fn a_step_that_breaks_is_told_and_the_look_goes_on() {
     );
     // The previewing program lacks a kind that the checking program had.
     let lacking =
-        crate::registry::Registry::new().with(crate::driver::trial::Person(Arc::clone(&trial.world)));
+        crate::registry::Registry::new().check(crate::driver::trial::Person(Arc::clone(&trial.world)));
     let clock: Arc<dyn crate::clock::Clock> = Arc::clone(&trial.clock) as Arc<dyn crate::clock::Clock>;
     let performer = Arc::new(crate::perform::Performer::new(Arc::new(lacking), clock));
     let preview =
