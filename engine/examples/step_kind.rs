@@ -236,7 +236,7 @@ mod tests {
         let mut first = Command::new(std::env::current_exe().unwrap());
         first.args(["--ignored", "--exact", "tests::the_process_that_dies"]).current_dir(folder.path());
         let (status, writes) = demonstrate(folder.path(), &mut first).unwrap();
-        assert_eq!(status, RunStatus::Succeeded { skipped: 0 });
+        assert_eq!(status, RunStatus::Done { skipped: 0 });
         assert_eq!(writes, ["one.txt\ntwo.txt\n"; 2], "it died after the write, which was not repeated");
     }
 

@@ -84,7 +84,8 @@ struct Stages {
 
 fn registry(trial: &Trial) -> Arc<Registry> {
     let world = &trial.world;
-    let things = Registry::new().with(trial::Thing(Arc::clone(world))).with(trial::Person(Arc::clone(world)));
+    let things =
+        Registry::new().with(trial::Thing(Arc::clone(world))).check(trial::Person(Arc::clone(world)));
     Arc::new(things.check(Listing))
 }
 
