@@ -31,7 +31,7 @@ pub enum ElementsError {
     /// The value is neither a map nor a list.
     #[error("`for_each` takes a map or a list of text, not {0}")]
     NotACollection(Value),
-    /// The key of an element contains [`PATTERN`].
+    /// The key of an element contains `*`.
     #[error("`for_each` cannot have the element `{0}`: in `decide`, `*` stands for every instance")]
     Pattern(String),
     /// The key cannot name an instance.
