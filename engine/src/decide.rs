@@ -218,9 +218,3 @@ pub fn interpret(state: &RunState, fact: &Fact, now: Now) -> Vec<Event> {
     let events = facts::interpret(state, fact, now).unwrap_or_default();
     events.into_iter().map(|event| Event::Step { step: fact.step.clone(), event }).collect()
 }
-
-/// Returns the events for an `Intended` of `step` that the journal refused because the live run `other` holds the same claim.
-pub fn claim_clash(state: &RunState, step: &StepKey, other: crate::ids::RunId, now: Now) -> Vec<Event> {
-    let events = facts::claim_clash(state, step, other, now).unwrap_or_default();
-    events.into_iter().map(|event| Event::Step { step: step.clone(), event }).collect()
-}

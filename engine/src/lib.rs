@@ -61,8 +61,7 @@ pub use check::{Check, Reading};
 pub use clock::{Clock, Now, SystemClock, VirtualClock};
 pub use contents::{Content, Contents};
 pub use decide::{
-    Command, Effect, NOT_DELETED, check_signal, choices, claim_clash, decide, interpret, legal_commands,
-    take_signal,
+    Command, Effect, NOT_DELETED, check_signal, choices, decide, interpret, legal_commands, take_signal,
 };
 pub use decision::{Cause, Decision, Difference};
 pub use drift::{NotRepairable, RepairAct, repairs};

@@ -240,7 +240,7 @@ impl RunState {
     /// Sets the claims of other live runs. They are not part of this run's journal: the driver sets them whenever the table
     /// of claims has changed, before it calls [`crate::decide`] or [`crate::interpret`]; a step that would claim one of them
     /// waits. Two drivers can still race for a claim: then the journal refuses the commit of `Intended`, and the driver
-    /// appends the event of [`crate::claim_clash`] instead.
+    /// begins again from the run's journal.
     pub fn set_foreign_claims(&mut self, claims: HashMap<ClaimKey, RunId>) {
         self.foreign = claims;
     }

@@ -14,8 +14,6 @@ pub enum EffectClass {
     Read,
     /// A PUT under a name of the plan, with the same body each time.
     PutSame,
-    /// A PUT guarded by a version.
-    PutIfMatch,
     /// A creation under a deterministic name; "already exists" means compare and adopt.
     CreateNamed,
     /// A POST whose effect can be probed before it is repeated.

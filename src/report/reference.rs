@@ -159,7 +159,6 @@ fn effect(effect: EffectClass) -> &'static str {
     match effect {
         EffectClass::Read => "It only reads.",
         EffectClass::PutSame => "Its write may be repeated: the same body under the same name.",
-        EffectClass::PutIfMatch => "Its write is guarded by a version.",
         EffectClass::CreateNamed => {
             "It creates under a deterministic name; an existing resource is compared and adopted."
         }

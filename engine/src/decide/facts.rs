@@ -478,14 +478,3 @@ pub(super) fn interpret(state: &RunState, fact: &Fact, now: Now) -> Option<Vec<S
     }
     Some(events)
 }
-
-/// The events for an intent that the journal refused because of its claims.
-pub(super) fn claim_clash(
-    state: &RunState,
-    step: &StepKey,
-    other: RunId,
-    now: Now,
-) -> Option<Vec<StepEvent>> {
-    let case = StepCase::of(state, step, now)?;
-    (case.record.state.phase() == Some(Phase::Probe)).then(|| vec![case.claimed_by(other)])
-}

@@ -270,7 +270,7 @@ impl StepCase<'_> {
                 }
             }
             // Repeating such a write is harmless, so the absence need not be confirmed.
-            EffectClass::Read | EffectClass::PutSame | EffectClass::PutIfMatch => {}
+            EffectClass::Read | EffectClass::PutSame => {}
         }
         self.did_not_arrive()
     }

@@ -56,7 +56,7 @@ impl StepCase<'_> {
     /// The wait before a request that creates or updates: an earlier delete could take effect after it. An earlier create
     /// need not be waited for if it writes the same.
     pub(super) fn before_put(&self, fact: &Fact, claims: &[ClaimKey]) -> Option<Wait> {
-        let same = matches!(self.step.effect, EffectClass::PutSame | EffectClass::PutIfMatch);
+        let same = self.step.effect == EffectClass::PutSame;
         let ordered = self.record.decided.is_some() || self.record.only_drifted;
         let pick = if same && !ordered { Requests::last_delete } else { Requests::last };
         self.wait_for(fact, self.last_request(claims, pick), "then it is sent")

@@ -1,7 +1,7 @@
 //! Requests that arrive after their driver ended or timed out: nothing is undone, deleted or created again while one may
 //! still take effect. The tests compare with the world's ledger, read long after.
 
-use twinspan_plans::EffectClass::{CreateNamed, PostWithProbe, PutIfMatch, PutSame};
+use twinspan_plans::EffectClass::{CreateNamed, PostWithProbe, PutSame};
 
 use super::plans::{Draft, chain, seconds};
 use super::rig::{Death, Rig};
@@ -56,7 +56,7 @@ fn sent_after(rig: &Rig, wanted: Phase, since: jiff::Timestamp) -> i64 {
 
 #[test]
 fn a_create_that_the_dead_driver_sent_is_undone_whenever_it_lands() {
-    for effect in [PutSame, PutIfMatch, CreateNamed, PostWithProbe] {
+    for effect in [PutSame, CreateNamed, PostWithProbe] {
         for late in [None, Some(0), Some(1), Some(5), Some(30), Some(WINDOW - 1)] {
             let mut rig = rig(&[PutSame, effect]);
             let fault = late.map_or(Fault::LostBefore, |late| Fault::ArrivesLate(seconds(late)));
