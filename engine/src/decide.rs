@@ -20,7 +20,6 @@ use std::time::Duration;
 use crate::clock::Now;
 use crate::event::{Event, Outcome, StepEvent};
 use crate::failure::StepError;
-use crate::ids::StepKey;
 use crate::job::{Fact, Job, Reads};
 use crate::observation::Phase;
 use crate::state::item::{ItemId, Role, Verdict};
