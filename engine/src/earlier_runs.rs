@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+use twinspan_plans::elements::folded;
 
 use crate::event::{Origin, Outcome};
 use crate::ids::{RunId, StepKey};
-use crate::observation::{id_of, is_same_id};
+use crate::observation::id_of;
 use crate::rollout::Resource;
 use crate::rollout::{Created, EarlierRun, RunKey, resource};
 use crate::signal::SignalRefused;
@@ -59,7 +60,7 @@ impl RunState {
     /// Whether one of its steps describes this resource of an earlier run, or found it: under another name, or only to
     /// read it.
     fn contains(&self, run: RunId, created: &Created, outputs: Option<&Value>) -> bool {
-        let id = id_of(outputs);
+        let id = id_of(outputs).map(folded);
         self.items().any(|item| {
             let Some(record) = item.step() else { return false };
             let Some(step) = self.plan().node(item.node).step() else { return false };
@@ -73,10 +74,8 @@ impl RunState {
             let skipped = matches!(record.state, StepState::Skipped { .. })
                 && item.key == created.step
                 && step.uses == created.kind;
-            let found = id.is_some_and(|id| {
-                let own = record.proof.as_ref().and_then(|proof| id_of(Some(&proof.output)));
-                own.is_some_and(|own| is_same_id(own, id))
-            });
+            let own = record.proof.as_ref().and_then(|proof| id_of(Some(&proof.output)));
+            let found = id.is_some() && own.map(folded) == id;
             named || claimed || skipped || found
         })
     }

@@ -214,8 +214,3 @@ pub fn id_of(outputs: Option<&Value>) -> Option<&str> {
     let field = |name: &str| outputs?.get(name)?.as_str();
     field("id").or_else(|| field("object_id"))
 }
-
-/// Whether two ids name one resource: neither case nor a trailing slash distinguishes them.
-pub(crate) fn is_same_id(one: &str, other: &str) -> bool {
-    one.trim_end_matches('/').eq_ignore_ascii_case(other.trim_end_matches('/'))
-}

@@ -108,15 +108,16 @@ impl Supervisor {
             .stderr(Stdio::null())
             .spawn();
         let mut child = match child {
-            Ok(child) => {
-                Supervising { child, ends_itself: Instant::now() + order.timeout.saturating_sub(LAST) }
-            }
+            Ok(child) => Supervising {
+                process: child,
+                ends_itself: Instant::now() + order.timeout.saturating_sub(LAST),
+            },
             Err(error) => {
                 files.forget();
                 return Err(unusable(error));
             }
         };
-        let ended = child.child.wait().await;
+        let ended = child.process.wait().await;
         let lost = |why: &str| {
             let what = format!("program {name}: its supervisor {why}, and how the program ended is unknown");
             StepError::new(FailureClass::Transient, what).unknown()
@@ -141,7 +142,7 @@ const LAST: Duration = Duration::from_secs(1);
 
 /// A supervisor process that is awaited. Dropping it ends the program.
 struct Supervising {
-    child: Child,
+    process: Child,
     /// From then on the supervisor ends the program soon without being told.
     ends_itself: Instant,
 }
@@ -152,7 +153,7 @@ impl Drop for Supervising {
             return;
         }
         // Not awaited yet, so the process still exists (at least as a zombie) and its id is not reused.
-        if let Some(process) = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)) {
+        if let Some(process) = self.process.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)) {
             let _ = rustix::process::kill_process(process, Signal::TERM);
         }
     }
